@@ -1,0 +1,1 @@
+"""The packages behind the notebooks of Generative Vision, Step by Step."""
