@@ -1,12 +1,12 @@
 """Keep the notebooks and their text twins together, and run them.
 
-    python -m lib.site.notebooks sync  [FILES] [--from md|ipynb]     carry the edits of one file over to the other
-    python -m lib.site.notebooks run   [FILES] [--from md|ipynb]     sync, execute in a clean kernel, tidy, write the .ipynb
-    python -m lib.site.notebooks check [FILES]                       say what is out of step; change nothing
+    python -m lib.site.notebooks sync  [FILES] [--from md|ipynb]   carry the edits of one file over to the other
+    python -m lib.site.notebooks run   [FILES] [--from md|ipynb]   sync, execute in a clean kernel, tidy, write
+    python -m lib.site.notebooks check [FILES]                     say what is out of step; change nothing
 
-FILES are ``.md`` or ``.ipynb`` files of chapters; without any, all numbered chapters. Edit whichever file you like: if only one
-was edited since both agreed, the other follows. If both were edited, nothing is touched until you choose with ``--from``, and
-the file that loses is kept as a backup beside it.
+FILES are ``.md`` or ``.ipynb`` files of chapters; without any, all numbered chapters. Edit whichever file you like: if
+only one was edited since both agreed, the other follows. If both were edited, nothing is touched until you choose with
+``--from``, and the file that loses is kept as a backup beside it.
 """
 
 import argparse
@@ -72,9 +72,10 @@ def sync(ipynb: Path, prefer: str | None = None) -> str:
     md, source, kept = ipynb.with_suffix(".md"), edited(ipynb), ""
     if source == "both" and prefer is None:
         raise Conflict(
-            f"{md} and {ipynb} were both edited since they last agreed; nothing was changed. Look at both, then choose:\n"
-            f"  python -m lib.site.notebooks sync {ipynb} --from md      keeps the text, the notebook goes to a backup\n"
-            f"  python -m lib.site.notebooks sync {ipynb} --from ipynb   keeps the notebook, the text goes to a backup"
+            f"{md} and {ipynb} were both edited since they last agreed; nothing was changed. "
+            "Look at both, then choose (the other one is kept as a backup beside it):\n"
+            f"  python -m lib.site.notebooks sync {ipynb} --from md      keeps the text\n"
+            f"  python -m lib.site.notebooks sync {ipynb} --from ipynb   keeps the notebook"
         )
     if prefer not in (None, source) and source != "none":
         loser = ipynb if prefer == "md" else md
@@ -89,8 +90,8 @@ def sync(ipynb: Path, prefer: str | None = None) -> str:
     notebook.metadata[COURSE] = {**notebook.metadata[COURSE], "inputs": digest(notebook)}
     if not ipynb.exists() or dumps(notebook) != ipynb.read_text("utf8"):
         write(ipynb, dumps(notebook))
-    told = {"none": "both files agree", "md": f"{ipynb.name} follows {md.name}", "ipynb": f"{md.name} follows {ipynb.name}"}
-    return told[source] + kept
+    follows = {"md": f"{ipynb.name} follows {md.name}", "ipynb": f"{md.name} follows {ipynb.name}"}
+    return follows.get(source, "both files agree") + kept
 
 
 def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
@@ -121,7 +122,7 @@ def run(ipynb: Path, prefer: str | None = None) -> str:
     notebook = tidy(notebook, ipynb.stem)
     notebook.metadata[COURSE] = {"inputs": digest(notebook), "executed": digest(notebook)}
     if (md.read_bytes(), ipynb.read_bytes()) != before:
-        raise Conflict(f"{md.name} or {ipynb.name} was edited while the notebook ran; nothing was written. Run it again.")
+        raise Conflict(f"{md.name} or {ipynb.name} was edited during the run; nothing was written. Run it again.")
     write(ipynb, dumps(notebook))
     return f"ran in {time.perf_counter() - start:.0f} s, {ipynb.stat().st_size / 1e6:.2f} MB"
 

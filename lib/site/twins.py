@@ -1,8 +1,9 @@
 """A notebook and its text twin: reading, writing and comparing the two files of a chapter.
 
-``chapters/NN_name.md`` (MyST text) is what people write and review. ``chapters/NN_name.ipynb`` holds the same cells together
-with their outputs. *Inputs* are what both files share: the kind, the source and a few metadata of each cell. The ``.ipynb``
-remembers a hash of the inputs at the last moment when both files agreed, so that one can always tell which was edited since.
+``chapters/NN_name.md`` (MyST text) is what people write and review. ``chapters/NN_name.ipynb`` holds the same cells
+with their outputs. *Inputs* are what both files share: the kind, the source and a few metadata of each cell. The
+``.ipynb`` remembers a hash of the inputs at the last moment when both files agreed, so that one can tell which was
+edited since.
 """
 
 import copy
@@ -10,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+from itertools import zip_longest
 from pathlib import Path
 
 import jupytext
@@ -80,18 +82,16 @@ def to_md(notebook: NotebookNode) -> str:
     """
     for number, cell in enumerate(notebook.cells, 1):
         if cell.get("attachments"):
-            raise ValueError(f"cell {number} holds a pasted picture, which text cannot hold; save it as a file and link it")
+            raise ValueError(f"cell {number} holds a pasted picture, which text cannot hold: save it as a file")
     bare = nbformat.v4.new_notebook(metadata={"language_info": dict(LANGUAGE)})
     for kind, source, metadata in inputs(notebook):
-        bare.cells.append(NotebookNode(cell_type=kind, source=source, metadata=NotebookNode(metadata)))
-        if kind == "code":
-            bare.cells[-1].update(outputs=[], execution_count=None)
+        bare.cells.append(getattr(nbformat.v4, f"new_{kind}_cell")(source, metadata=NotebookNode(metadata)))
+        del bare.cells[-1]["id"]
     text = HEADER + re.sub(r"\A---\n.*?\n---\n", "", jupytext.writes(bare, fmt=MYST), count=1, flags=re.DOTALL)
-    for number, (back, cell) in enumerate(zip(inputs(jupytext.reads(text, fmt=MYST)), inputs(notebook), strict=False), 1):
+    again = inputs(jupytext.reads(text, fmt=MYST))
+    for number, (cell, back) in enumerate(zip_longest(inputs(notebook), again), 1):
         if back != cell:
-            raise ValueError(f"cell {number} cannot be written as MyST text without loss:\n{cell[1][:200]}")
-    if len(inputs(jupytext.reads(text, fmt=MYST))) != len(inputs(notebook)):
-        raise ValueError("the cells cannot be written as MyST text without loss; look for fences or '+++' inside a cell")
+            raise ValueError(f"cell {number} cannot be written as MyST text without loss: {str(cell)[:200]}")
     return text
 
 
@@ -126,12 +126,12 @@ def tidy(notebook: NotebookNode, stem: str) -> NotebookNode:
         if {"solution", "instructor"} & set(cell.metadata.get("tags", [])):
             cell.metadata["jupyter"] = {"source_hidden": True}  # JupyterLab folds it
         if cell.cell_type == "code":
-            cell.outputs = tidy_outputs(cell.outputs)
+            cell.outputs = tidy_outputs(cell.outputs, cell.metadata.get("mystnb", {}).get("image", {}).get("alt"))
     return notebook
 
 
-def tidy_outputs(outputs: list) -> list:
-    """Drop stderr and widget views, join pieces of standard output, keep only the metadata of pictures."""
+def tidy_outputs(outputs: list, alt: str | None = None) -> list:
+    """Drop stderr and widget views, join pieces of standard output, give pictures their alternative text."""
     kept: list = []
     for output in outputs:
         if output.output_type == "stream":
@@ -144,7 +144,8 @@ def tidy_outputs(outputs: list) -> list:
             if WIDGET_VIEW in output.data and "text/html" not in output.data:
                 continue  # a plain ipywidget: without a kernel nothing of it is left
             output.data.pop(WIDGET_VIEW, None)  # beside our HTML it would say "model not found" in JupyterLab
-            output.metadata = NotebookNode({k: v for k, v in output.metadata.items() if k.startswith("image/")})
+            images = [mime for mime in output.data if mime.startswith("image/")]
+            output.metadata = NotebookNode({mime: {"alt": alt} for mime in images if alt})  # nbconvert reads it here
         kept.append(output)
     return kept
 
