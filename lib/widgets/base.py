@@ -1,8 +1,8 @@
 """Widgets that stay alive without a kernel.
 
-In JupyterLab a widget is an ordinary ipywidget. Everywhere else (the site, exported pages, slides, a trusted notebook that has
-not been run) its ``text/html`` form starts the same front-end module from the same state, with nothing fetched from anywhere.
-Where scripts do not run, a picture of the first state stands in.
+In JupyterLab a widget is an ordinary ipywidget. Everywhere else (the site, exported pages, slides, a trusted notebook
+that has not been run) its ``text/html`` form starts the same front-end module from the same state, with nothing fetched
+from anywhere. Where scripts do not run, a picture of the first state stands in.
 """
 
 import base64
@@ -66,7 +66,7 @@ def png(pixels: np.ndarray) -> bytes:
         ValueError: if the array is not uint8 of that shape.
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise ValueError(f"pixels must be uint8 of shape (height, width, 3), got {pixels.dtype} of shape {pixels.shape}")
+        raise ValueError(f"pixels must be uint8 of shape (height, width, 3), got {pixels.dtype} {pixels.shape}")
     height, width, _ = pixels.shape
 
     def chunk(kind: bytes, data: bytes) -> bytes:
@@ -80,8 +80,8 @@ def png(pixels: np.ndarray) -> bytes:
 class StaticAnyWidget(anywidget.AnyWidget):
     """Base of all widgets of the course.
 
-    A subclass gives ``_esm`` (``bundle("name.js")``), ``_css``, ``_alt`` (what the figure shows, in a sentence), its synced
-    traits, and ``preview`` (a picture of the first state, where one makes sense).
+    A subclass gives ``_esm`` (``bundle("name.js")``), ``_alt`` (what the figure shows, in a sentence), its synced
+    traits, and ``preview`` (a picture of the first state) or ``preview_html``.
     """
 
     _alt = "Interactive figure"

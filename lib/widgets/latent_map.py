@@ -47,8 +47,8 @@ def _points(label: str, codes, num: int | None) -> np.ndarray:
 
 
 def thumbnail_sheet(pictures: Float[Tensor, "K 3 H W"], tile: int) -> bytes:
-    """Pictures in [-1, 1], shrunk to ``tile`` pixels, as one PNG with 20 in a row and 128 colours (small, good enough to
-    recognise an emoji).
+    """Pictures in [-1, 1], shrunk to ``tile`` pixels, as one PNG with 20 in a row and 128 colours: small, and good
+    enough to recognise an emoji.
 
     Raises:
         ValueError: if there are more than 400 pictures, or a value lies outside [-1, 1].
@@ -74,7 +74,8 @@ class LatentMap(StaticAnyWidget):
     Reading and setting from Python: ``w.z`` (two numbers) and ``w.model`` (one of the labels).
 
     Args:
-        decoders: label -> network from (B, 2) to (B, 3 or 1, H, W) in [-1, 1], see :func:`lib.widgets.nn.export_layers`.
+        decoders: label -> network from (B, 2) to (B, 3 or 1, H, W) in [-1, 1], made of the layers that
+            :func:`lib.widgets.nn.export_layers` knows.
         codes: label -> (N, 2) codes of the same N pictures under each model, N from 2 to 4000.
         pictures: (K, 3, H, W) in [-1, 1], K ≤ 400: the pictures of the first K codes, to show the nearest one.
         labels: for each code the number of its group, 0 to 9.
@@ -126,7 +127,9 @@ class LatentMap(StaticAnyWidget):
             entries.append(_entry(label, decoder, points))
         num_pictures = 0 if pictures is None else len(pictures)
         if num_pictures > num or (names and len(names) != num_pictures):
-            raise ValueError(f"{num} codes need at most {num} pictures and a name for each, got {num_pictures}, {len(names)} names")
+            raise ValueError(
+                f"{num} codes take at most {num} pictures, each with a name, got {num_pictures} and {len(names)} names"
+            )
         self._decoders = dict(decoders)
         label = next(iter(decoders)) if model is None else model
         super().__init__(
@@ -191,7 +194,7 @@ def _group_bytes(labels, num: int, group_names: Sequence[str]) -> bytes:
         raise ValueError(f"labels must be {num} whole numbers, got {array.dtype} of shape {array.shape}")
     if not 1 <= len(group_names) <= MAX_GROUPS or array.min() < 0 or array.max() >= len(group_names):
         raise ValueError(
-            f"labels must number the group_names (1 to {MAX_GROUPS} of them), got labels {array.min()} to {array.max()} for "
+            f"labels must number the group_names (1 to {MAX_GROUPS} of them), got {array.min()} to {array.max()} for "
             f"{len(group_names)} names"
         )
     return array.astype(np.uint8).tobytes()
@@ -217,7 +220,7 @@ def _dots(codes: np.ndarray, labels: np.ndarray, z: Sequence[float], side: int =
 
 
 def _enlarged(picture: Tensor, side: int = 256) -> np.ndarray:
-    """A picture in [-1, 1] at a whole multiple of its size, centred on a white square; model outputs beyond are clipped."""
+    """A picture at a whole multiple of its size, centred on white; what a model puts outside [-1, 1] is cut off."""
     pixels = ((picture.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).numpy()
     pixels = np.broadcast_to(pixels, (3, *pixels.shape[1:]))
     scale = max(1, side // max(pixels.shape[1:]) - 1)

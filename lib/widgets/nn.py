@@ -1,4 +1,4 @@
-"""Hand a small network over to the browser: a list of layers and its weights in 16-bit floats (run by ``static/nn.js``)."""
+"""Hand a small network over to the browser: a list of layers and its weights in 16-bit floats, for ``static/nn.js``."""
 
 import torch
 from jaxtyping import Float
@@ -7,8 +7,8 @@ from torch import Tensor, nn
 _POINTWISE = {nn.SiLU: "silu", nn.ReLU: "relu", nn.Tanh: "tanh", nn.Sigmoid: "sigmoid"}
 _SILENT = (nn.Identity, nn.Dropout)
 _SUPPORTED = (
-    "Linear, Conv2d (kernel 1 or 3), ConvTranspose2d (kernel 4, stride 2, padding 1), GroupNorm, Upsample (nearest, factor 2), "
-    "Flatten, Unflatten, SiLU, ReLU, Tanh, Sigmoid, Identity, Dropout"
+    "Linear, Conv2d (kernel 1 or 3), ConvTranspose2d (kernel 4, stride 2, padding 1), GroupNorm, "
+    "Upsample (nearest, factor 2), Flatten, Unflatten, SiLU, ReLU, Tanh, Sigmoid, Identity, Dropout"
 )
 
 
@@ -35,7 +35,7 @@ def _conv(name: str, layer: nn.Conv2d) -> dict:
     kernel, stride, padding = layer.kernel_size, layer.stride, layer.padding
     plain = layer.groups == 1 and layer.dilation == (1, 1) and layer.padding_mode == "zeros" and padding != "same"
     if not plain or kernel not in ((1, 1), (3, 3)) or stride not in ((1, 1), (2, 2)) or padding[0] != padding[1]:
-        raise ValueError(f"{name}: Conv2d needs kernel 1 or 3, stride 1 or 2, equal zero padding, one group; got {layer}")
+        raise ValueError(f"{name}: Conv2d needs kernel 1 or 3, stride 1 or 2, zero padding, one group; got {layer}")
     shape = {"in": layer.in_channels, "out": layer.out_channels}
     return {"op": "conv", **shape, "kernel": kernel[0], "stride": stride[0], "padding": int(padding[0])}
 
@@ -104,12 +104,12 @@ def export_layers(network: nn.Module) -> tuple[list[dict], bytes]:
     """Write a network down as a list of layers and one run of weights.
 
     Args:
-        network: an ``nn.Sequential`` (nested ones are laid flat) or a module whose only part is one. Dropout is left out: the
-            browser runs the network in evaluation mode.
+        network: an ``nn.Sequential`` (nested ones are laid flat) or a module whose only part is one. Dropout is left
+            out: the browser runs the network in evaluation mode.
 
     Returns:
-        The program, one dict for each layer (``op``, sizes, and where ``weight`` and ``bias`` begin, counted in numbers), and
-        the weights as little-endian 16-bit floats. 80,000 parameters make 160 kB, 213 kB in base64.
+        The program, one dict for each layer (``op``, sizes, and where ``weight`` and ``bias`` begin, counted in
+        numbers), and the weights as little-endian 16-bit floats. 80,000 parameters make 160 kB, 213 kB in base64.
 
     Raises:
         ValueError: if a layer has no counterpart in ``static/nn.js``, or a weight does not fit a 16-bit float.
@@ -130,8 +130,8 @@ def output_shape(network: nn.Module, num_inputs: int = 2) -> tuple[int, ...]:
     """Shape of what the network makes of one row of numbers, without the batch axis.
 
     Raises:
-        ValueError: if the network does not take ``num_inputs`` numbers, or if a module around a Sequential does more than
-            call it, so that the browser would compute something else.
+        ValueError: if the network does not take ``num_inputs`` numbers, or if a module around a Sequential does more
+            than call it, so that the browser would compute something else.
     """
     inner = _unwrap(network)
     parameter = next(inner.parameters())
@@ -148,4 +148,3 @@ def output_shape(network: nn.Module, num_inputs: int = 2) -> tuple[int, ...]:
     if outer.shape != bare.shape or not torch.allclose(outer, bare):
         raise ValueError(f"{type(network).__name__}.forward does more than call its Sequential; move all of it inside")
     return tuple(outer.shape[1:])
-

