@@ -1,8 +1,5 @@
-// Folded cells say what they hold: "Solution" instead of "Show code cell content".
+// Folded solutions say what they hold.
 document.addEventListener("DOMContentLoaded", () => {
-  for (const summary of document.querySelectorAll("div.cell.tag_solution details > summary")) {
-    for (const label of summary.querySelectorAll("span")) {
-      label.textContent = label.textContent.replace(/^Show .*$/, "Show the solution").replace(/^Hide .*$/, "Hide the solution");
-    }
-  }
+  for (const label of document.querySelectorAll("div.cell.tag_solution summary p.collapsed")) label.textContent = "Show a solution";
+  for (const label of document.querySelectorAll("div.cell.tag_solution summary p.expanded")) label.textContent = "Hide the solution";
 });
