@@ -1,0 +1,31 @@
+"""Training for every chapter: the loop, the average of the weights, recipes, checkpoints with cards, measured trends.
+
+====================  =============================================================================
+`fit`, `Record`       the loop as a generator: a record after each update, the caller owns the rest
+`EMA`                 running average of the weights
+`cosine`, `constant`  learning-rate schedules with warm-up
+`random_batches`      batches that follow from (seed, step)
+`Recipe`, `train`     a whole training as data; carried out in memory
+`run`                 carried out on disk: survives being killed and resumes bit for bit
+`save`, `load`        safetensors beside a JSON `card`
+`cells`, `trend`      measured tables: what is finished survives; reading one back
+`track`               a progress bar that leaves nothing behind
+====================  =============================================================================
+"""
+
+from lib.training.batches import random_batches, step_generator
+from lib.training.checkpoint import card, load, save
+from lib.training.ema import EMA
+from lib.training.fit import Record, adamw, fit
+from lib.training.precision import autocast, has_native_bf16
+from lib.training.progress import track
+from lib.training.recipe import Recipe
+from lib.training.run import run
+from lib.training.schedule import constant, cosine
+from lib.training.trainer import Trainer, train
+from lib.training.trend import cells, spread, trend
+
+__all__ = [
+    "EMA", "Recipe", "Record", "Trainer", "adamw", "autocast", "card", "cells", "constant", "cosine", "fit", "has_native_bf16",
+    "load", "random_batches", "run", "save", "spread", "step_generator", "track", "train", "trend",
+]  # fmt: skip
