@@ -53,7 +53,7 @@ def draw(char: str, font: ImageFont.FreeTypeFont, size: int = SIZE) -> UInt8[np.
     The filter (Hamming, Pillow) has no negative lobes: it leaves no halo, so the background stays exactly white.
 
     Raises:
-        ValueError: if the font has no picture for ``char`` or draws it as several pictures side by side.
+        ValueError: if the font has no picture for ``char``, or draws it as several pictures side by side.
     """
     left, top, right, bottom = font.getbbox(char)
     if (right - left, bottom - top) != (GLYPH_WIDTH, GLYPH_HEIGHT):
@@ -61,8 +61,6 @@ def draw(char: str, font: ImageFont.FreeTypeFont, size: int = SIZE) -> UInt8[np.
     glyph = Image.new("RGBA", (GLYPH_WIDTH, GLYPH_WIDTH), (255, 255, 255, 0))
     offset = (GLYPH_WIDTH - GLYPH_HEIGHT) // 2
     ImageDraw.Draw(glyph).text((0, offset), char, font=font, embedded_color=True)
-    if glyph.getchannel("A").getextrema()[1] == 0:
-        raise ValueError(f"the font has no picture for {char!r}")
     picture = Image.new("RGB", glyph.size, "white")
     picture.paste(glyph, (0, 0), glyph)
     return np.asarray(picture.resize((size, size), Image.Resampling.HAMMING))
