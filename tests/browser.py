@@ -97,6 +97,7 @@ def visit(browser, address: str, **context):
     seen.page.on("pageerror", lambda error: seen.errors.append(str(error)[:300]))
     seen.page.on("console", lambda message: message.type == "error" and seen.errors.append(message.text[:300]))
     try:
+        seen.page.set_default_timeout(10_000)
         seen.page.goto(address)
         yield seen
     finally:

@@ -1,0 +1,35 @@
+"""Bare pages with widgets on them, as a notebook's HTML outputs would stand on the site."""
+
+import numpy as np
+import torch
+from conftest import small_decoder
+
+from lib.widgets import LatentMap
+
+GROUPS = ["faces", "animals", "flags"]
+
+
+def latent_map(seed: int = 0, **changes) -> LatentMap:
+    """Thirty codes in three groups, two models whose clouds differ in scale."""
+    torch.manual_seed(seed)
+    labels = np.arange(30) % 3
+    codes = torch.randn(30, 2) + 3 * torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])[labels]
+    settings = {
+        "pictures": torch.rand(20, 3, 16, 16) * 2 - 1,
+        "labels": labels,
+        "group_names": GROUPS,
+        "names": [f"picture {i}" for i in range(20)],
+        "choice_label": "KL weight",
+    }
+    decoders = {"0.1": small_decoder(seed), "1": small_decoder(seed + 1)}
+    return LatentMap(decoders, {"0.1": 2 * codes, "1": 0.5 * codes}, **{**settings, **changes})
+
+
+def page(*widgets, extra_head: str = "") -> str:
+    """An HTML page with the widgets one under the other."""
+    body = "\n".join(f"<h2>Figure {i + 1}</h2>\n{widget.static_html()}" for i, widget in enumerate(widgets))
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Widgets</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">{extra_head}</head>'
+        f"<body><main><h1>Widgets</h1>{body}</main></body></html>"
+    )
