@@ -51,7 +51,7 @@ print("small.double: not answered yet." if double(x) is ... else "small.double: 
 tags: [hide-input, slide-more]
 mystnb:
   image:
-    alt: "A small white square on a dark ground."
+    alt: A small white square on a dark ground.
 ---
 from IPython.display import Image
 
