@@ -79,6 +79,13 @@ def test_a_known_wrong_idea_is_named_with_its_section():
         assert idea.name in str(verdict) and idea.message in str(verdict) and idea.see in str(verdict)
 
 
+def test_a_wrong_idea_that_fails_on_the_cases_explains_nothing():
+    """It is passed over, and the next one may still fit."""
+    ideas = (Misconception("fails", lambda mu, logvar: mu[99], "No.", "X"), *exercise().misconceptions)
+    verdict = judge(exercise(misconceptions=ideas), exercise().misconceptions[0].function)
+    assert verdict.misconception == "forgot the half"
+
+
 def test_an_answer_that_fits_a_wrong_idea_on_some_cases_only_is_not_blamed_on_it():
     """Agreement on one case may be chance."""
     verdict = judge(exercise(), lambda mu, logvar: kl(mu, logvar) * (2 if len(mu) == 1 else 3))
@@ -145,20 +152,30 @@ def test_a_crash_tells_the_line_of_the_readers_code_and_the_input_shapes():
     assert "Inputs: mu = [[" in verdict.message and "0x" not in verdict.message and ".py" not in verdict.message
 
 
+def test_addresses_in_an_error_are_left_out():
+    """They change from run to run."""
+    verdict = judge(exercise(), lambda mu, logvar: {}[object()])
+    assert verdict.status == "crashed" and "object object" in verdict.message and "0x" not in verdict.message
+
+
 def test_changing_the_inputs_in_place_hurts_nobody():
     """Every call gets its own copies, so the reference sees what the cases drew."""
 
     def in_place(mu, logvar):
         mu.square_()
-        return 0.5 * (mu + logvar.exp() - logvar - 1).sum(-1)
+        result = 0.5 * (mu + logvar.exp() - logvar - 1).sum(-1)
+        mu.mul_(7)
+        return result
 
-    assert judge(exercise(), in_place)
-    assert judge(exercise(compare_grad=True), in_place)
+    ones = torch.ones(1, 2, dtype=torch.float64)
+    shared = exercise(cases=lambda generator: [(2 * ones, ones), (3 * ones, ones)])
+    for task in (exercise(), exercise(compare_grad=True), shared, exercise(cases=lambda generator: [(ones, ones)] * 2)):
+        assert judge(task, in_place)
 
 
-def test_half_precision_inside_an_answer_is_tolerated():
+def test_single_precision_inside_an_answer_is_tolerated():
     """A reader's float32 constant is no mistake in the formula."""
-    assert judge(exercise(), lambda mu, logvar: kl(mu.float(), logvar.float()))
+    assert judge(exercise(), lambda mu, logvar: kl(mu.float(), logvar.float()) + 100 - 100)
     assert not judge(exercise(), lambda mu, logvar: 1.001 * kl(mu.float(), logvar.float()))
 
 
@@ -196,6 +213,7 @@ def test_generators_are_copied_and_global_randomness_is_put_back():
         cases=lambda generator: [(torch.zeros(3, dtype=torch.float64), generator)],
         misconceptions=(),
     )
+    torch.manual_seed(5)
     state = torch.get_rng_state()
     assert judge(sample, lambda mu, generator: torch.randn(3, generator=generator, dtype=torch.float64) + mu)
     unseeded = judge(sample, lambda mu, generator: mu + torch.randn_like(mu))
