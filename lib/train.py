@@ -1,6 +1,8 @@
 """Train a recipe of any chapter: ``python -m lib.train NAME``; ``--list`` shows them all.
 
-Several processes: ``accelerate launch --cpu --num_processes 2 -m lib.train NAME --device cpu``.
+The same on several processes or machines: ``accelerate launch --multi_gpu --num_processes 2 -m lib.train NAME``, with
+``--device cpu`` behind it for processes without a GPU (``accelerate launch --cpu`` would want mpirun), or ``torchrun
+--nproc_per_node 2 -m lib.train NAME``. The loss curve is that of one process, because the batch and its noise are the same.
 """
 
 import argparse
@@ -24,7 +26,7 @@ def recipes() -> dict[str, Recipe]:
         for name, recipe in importlib.import_module(f"lib.{path.parent.name}.recipe").RECIPES.items():
             if name in found or name != recipe.name:
                 raise ValueError(
-                    f"lib.{path.parent.name}.recipe: {name!r} is taken, or differs from the recipe's own name {recipe.name!r}"
+                    f"lib.{path.parent.name}.recipe files {recipe.name!r} under {name!r}: taken, or not its name"
                 )
             found[name] = recipe
     return found
@@ -70,9 +72,8 @@ def main(argv: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         parser.exit(130, f"stopped; go on with: python -m lib.train {asked.name} --resume\n")
     if card:
-        print(
-            f"{card['name']}: {card['steps']} steps, {card['minutes']:.1f} minutes, {card['bytes'] / 1e6:.2f} MB; {card['metrics']}"
-        )
+        size = f"{card['minutes']:.1f} minutes, {card['bytes'] / 1e6:.2f} MB"
+        print(f"{card['name']}: {card['steps']} steps, {size}; {card['metrics']}")
 
 
 if __name__ == "__main__":

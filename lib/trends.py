@@ -1,4 +1,4 @@
-"""Measure a trend of any chapter: ``python -m lib.trends NAME`` writes data/trends/NAME.json; ``--list`` shows them all."""
+"""Measure a trend of any chapter: ``python -m lib.trends NAME`` writes data/trends/NAME.json; ``--list`` shows all."""
 
 import argparse
 import importlib

@@ -26,6 +26,6 @@ from lib.training.trainer import Trainer, train
 from lib.training.trend import cells, spread, trend
 
 __all__ = [
-    "EMA", "Recipe", "Record", "Trainer", "adamw", "autocast", "card", "cells", "constant", "cosine", "fit", "has_native_bf16",
-    "load", "random_batches", "run", "save", "spread", "step_generator", "track", "train", "trend",
+    "EMA", "Recipe", "Record", "Trainer", "adamw", "autocast", "card", "cells", "constant", "cosine", "fit",
+    "has_native_bf16", "load", "random_batches", "run", "save", "spread", "step_generator", "track", "train", "trend",
 ]  # fmt: skip

@@ -14,7 +14,8 @@ Batch = Any
 def step_generator(seed: int, step: int, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:
     """The source of randomness for one purpose in one update.
 
-    Nothing is carried from step to step, so a training that is resumed at step 700 draws what it would have drawn anyway.
+    Nothing is carried from step to step, so a training that is resumed at step 700 draws what it would have drawn
+    anyway.
 
     Args:
         seed: the seed of the training.

@@ -1,4 +1,4 @@
-"""Checkpoints: weights as safetensors beside a JSON card that says how to build the model and where the weights came from."""
+"""Checkpoints: weights as safetensors beside a JSON card that says how to build the model and whence the weights."""
 
 import importlib
 import json
@@ -22,7 +22,7 @@ def class_path(cls: type | str) -> str:
 
 
 def arguments(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Constructor arguments as they come back from a card: lists become tuples, so training and loading build the same model.
+    """Constructor arguments as they come back from a card: lists become tuples, in training as in loading.
 
     Raises:
         TypeError: if an argument is no JSON value.
@@ -40,7 +40,8 @@ def build(path: str, kwargs: dict[str, Any]) -> nn.Module:
     """Make the model that ``path`` and ``kwargs`` describe. Only classes of this course are ever made.
 
     Raises:
-        ValueError: if the path leads outside ``lib``, to nothing, to no ``nn.Module``, or the class refuses the arguments.
+        ValueError: if the path leads outside ``lib``, to nothing, to no ``nn.Module``, or the class refuses the
+            arguments.
     """
     module_name, _, class_name = path.rpartition(".")
     if not module_name.startswith("lib."):
@@ -60,7 +61,7 @@ def build(path: str, kwargs: dict[str, Any]) -> nn.Module:
 
 
 def stored_tensors(model: nn.Module, half: bool = False) -> dict[str, Tensor]:
-    """The weights and buffers as a checkpoint stores them: contiguous, on the CPU, floating ones as float16 if ``half``.
+    """Weights and buffers as a checkpoint stores them: contiguous, on the CPU, floating ones as float16 if ``half``.
 
     Raises:
         ValueError: if a weight is not finite, or too large for float16.
@@ -85,13 +86,15 @@ def save(
     Args:
         name: letters, digits, ``_``, ``-``, ``.``.
         model: any ``nn.Module`` whose class lies in ``lib``.
-        card: must hold "kwargs" (constructor arguments), "recipe", "seed", "steps", "data_hash", "minutes", "metrics"; class,
-            file hash, size, hardware and versions are added, unless the card already says them.
-        half: store floating weights as float16, half the size; `load` gives float32 back. Measure the metrics on the rounded weights.
+        card: must hold "kwargs" (constructor arguments), "recipe", "seed", "steps", "data_hash", "minutes", "metrics";
+            class, file hash, size, hardware and versions are added, unless the card already says them.
+        half: store floating weights as float16, half the size; `load` gives float32 back. Measure the metrics on the
+            rounded weights.
         folder: data/checkpoints unless said otherwise.
 
     Raises:
-        ValueError: if the card lacks a field, the file would exceed 12 MB, or `build` cannot make this model from the card.
+        ValueError: if the card lacks a field, the file would exceed 12 MB, or `build` cannot make this model from the
+            card.
     """
     missing = [key for key in REQUIRED if key not in card]
     if missing:
@@ -101,9 +104,8 @@ def save(
     _fill(build(path, card["kwargs"]), tensors, name)
     content = safetensors.torch.save(tensors)
     if len(content) > MAX_BYTES:
-        raise ValueError(
-            f"{name} takes {len(content) / 1e6:.1f} MB, the limit is {MAX_BYTES / 1e6:.0f}; store it with half=True or make it smaller"
-        )
+        size, limit = len(content) / 1e6, MAX_BYTES / 1e6
+        raise ValueError(f"{name} takes {size:.1f} MB, the limit is {limit:.0f}; use half=True or a smaller model")
     facts = {"name": check_name(name), "class": path, "file_hash": sha256(content), "bytes": len(content)}
     facts["num_parameters"] = sum(p.numel() for p in model.parameters())
     full = facts | {"dtype": "float16" if half else "float32", "hardware": hardware(), "versions": versions()} | card
@@ -115,7 +117,7 @@ def save(
 
 
 def card(name: str, folder: Path | str | None = None) -> dict[str, Any]:
-    """The card of a checkpoint: constructor arguments, recipe, seed, steps, hashes, hardware, minutes, metrics, loss history.
+    """The card of a checkpoint: constructor arguments, recipe, seed, steps, hashes, hardware, minutes, metrics, loss.
 
     Raises:
         FileNotFoundError: if there is none, naming those that exist.
@@ -153,7 +155,8 @@ def load(name: str, device: torch.device | str = "cpu", folder: Path | str | Non
     found = sha256(content)
     if found != about.get("file_hash"):
         raise ValueError(
-            f"{path} is not the file its card speaks of: SHA-256 {found[:12]}…, the card says {str(about.get('file_hash'))[:12]}…. "
+            f"{path} is not the file its card speaks of: its SHA-256 begins with {found[:12]}, "
+            f"the card says {str(about.get('file_hash'))[:12]}. "
             f"It was changed, cut short, or replaced without its card; restore both, or: python -m lib.train {name}"
         )
     model = build(about["class"], about["kwargs"])
@@ -172,6 +175,7 @@ def _fill(model: nn.Module, tensors: dict[str, Tensor], name: str) -> None:
     if wrong:
         more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
         raise ValueError(
-            f"the weights of {name!r} do not fit {type(model).__name__} with the card's arguments: {'; '.join(wrong[:5])}{more}"
+            f"the weights of {name!r} do not fit {type(model).__name__} with the card's arguments: "
+            f"{'; '.join(wrong[:5])}{more}"
         )
     model.load_state_dict(tensors)

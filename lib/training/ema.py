@@ -9,8 +9,9 @@ from torch import nn
 class EMA:
     """Exponential moving average of a model's weights; buffers are copied, not averaged.
 
-    After update number n the average keeps ``min(decay, (1 + n) / (10 + n))`` of itself and takes the rest from the model. The second
-    term lets the average follow closely at first, so that random initial weights do not linger through a short training.
+    After update number n the average keeps ``min(decay, (1 + n) / (10 + n))`` of itself and takes the rest from the
+    model. The second term lets the average follow closely at first, so that random initial weights do not linger
+    through a short training.
 
     Args:
         model: the model to follow; it is copied, in eval mode.

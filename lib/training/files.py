@@ -1,4 +1,4 @@
-"""Where things are kept, and how a file is replaced so that a reader finds the old one or the new one, never half of it."""
+"""Where things are kept, and how a file is replaced so that a reader finds the old one or the new, never half of it."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ TRENDS = ROOT / "data" / "trends"
 
 
 def runs_folder() -> Path:
-    """The folder of unfinished work, ``runs/`` (git-ignored), or wherever the environment variable COURSE_RUNS points."""
+    """The folder of unfinished work: ``runs/`` (git-ignored), or where the environment variable COURSE_RUNS points."""
     return Path(os.environ.get("COURSE_RUNS") or ROOT / "runs")
 
 
@@ -31,9 +31,9 @@ def check_name(name: str) -> str:
 def write_atomically(path: Path, content: bytes) -> Path:
     """Replace ``path`` by ``content`` in one step that no crash can cut in two.
 
-    The bytes go to a temporary file beside it, are forced to the disk, and only then take the name by a rename, which the file
-    system does wholly or not at all; forcing the folder afterwards makes the rename itself last. A killed process leaves at most
-    a temporary file, which `remove_leftovers` deletes.
+    The bytes go to a temporary file beside it, are forced to the disk, and only then take the name by a rename, which
+    the file system does wholly or not at all; forcing the folder afterwards makes the rename itself last. A killed
+    process leaves at most a temporary file, which `remove_leftovers` deletes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

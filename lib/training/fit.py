@@ -17,7 +17,7 @@ Schedule = Callable[[int, int], float]
 
 @dataclass(frozen=True)
 class Record:
-    """What one update was: its number from 1, the loss before it, the learning rate, the gradient's norm before clipping."""
+    """One update: its number from 1, the loss before it, the learning rate, the gradient's norm before clipping."""
 
     step: int
     loss: float
@@ -26,7 +26,7 @@ class Record:
 
 
 class Objective(nn.Module):
-    """The loss as a module of its own, so that a wrapper round it sees every use of the model, whichever methods are called."""
+    """The loss as a module, so that a wrapper round it sees every use of the model, whichever methods are called."""
 
     def __init__(self, model: nn.Module, loss_fn: LossFn):
         super().__init__()
@@ -39,9 +39,9 @@ class Objective(nn.Module):
 class Updater:
     """Makes one update of a model: loss, gradient, clipping, learning rate, step.
 
-    A batch is cut into ``num_shards`` equal parts, each with its own source of noise, and the loss is the mean over the parts. One
-    process computes the parts one after another; several processes share them out. So the noise of every row, and with it the
-    loss curve, does not depend on how many processes there are.
+    A batch is cut into ``num_shards`` equal parts, each with its own source of noise, and the loss is the mean over the
+    parts. One process computes the parts one after another; several processes share them out. So the noise of every
+    row, and with it the loss curve, does not depend on how many processes there are.
 
     Args:
         model: in training mode during updates.
@@ -102,9 +102,9 @@ class Updater:
         record = Record(step, loss.item(), self.optimizer.param_groups[0]["lr"], grad_norm.item())
         if not (loss.isfinite() and grad_norm.isfinite()):
             raise FloatingPointError(
-                f"step {step}: the loss is {record.loss:.4g} and the gradient norm {record.grad_norm:.4g}, so training has "
-                f"diverged. Lower the learning rate ({record.lr:.3g} here), warm up longer, or look for log(0), 0/0 or exp of "
-                "a large number in the loss. No weight was changed in this step."
+                f"step {step}: the loss is {record.loss:.4g} and the gradient norm {record.grad_norm:.4g}: training "
+                f"has diverged. Lower the learning rate ({record.lr:.3g} here), warm up longer, or look for log(0), 0/0 "
+                "or exp of a large number in the loss. No weight was changed in this step."
             )
         self.optimizer.step()
         return record
@@ -155,14 +155,16 @@ def fit(
     Args:
         model: trained in place.
         loss_fn: ``(model, batch, generator) -> scalar``; draws all its noise from the generator.
-        batches: a function from the step (1, 2, …) to a batch, see `random_batches`; or an iterable, begun again when it ends.
+        batches: a function from the step (1, 2, …) to a batch, see `random_batches`; or an iterable, begun again when
+            it ends.
         num_steps: number of updates.
         lr: learning rate at the top of the schedule, for the default optimiser `adamw`.
-        optimizer: another optimiser over the model's parameters; its own learning rates then count, and ``lr`` does not.
+        optimizer: another optimiser over the model's parameters; its own learning rates then count, and ``lr`` does
+            not.
         schedule: ``(step, num_steps) -> factor`` of the learning rate.
         max_grad_norm: longer gradients are scaled down to this length; ``inf`` switches clipping off.
-        precision: "auto" computes in bfloat16 where the processor does so natively; write ``.float()`` on the model's output
-            before squares and exponentials. "fp32" and "bf16" insist.
+        precision: "auto" computes in bfloat16 where the processor does so natively; write ``.float()`` on the model's
+            output before squares and exponentials. "fp32" and "bf16" insist.
         seed: decides the noise of each update, together with its number.
 
     Raises:

@@ -4,7 +4,7 @@ import torch
 
 
 def has_native_bf16(device: torch.device | str = "cpu") -> bool:
-    """Whether ``device`` multiplies bfloat16 matrices in hardware (on a CPU: AVX512-BF16 or AMX). Emulated bf16 is slower than fp32."""
+    """Whether ``device`` multiplies bfloat16 in hardware (a CPU: AVX512-BF16 or AMX); emulation is slower than fp32."""
     device = torch.device(device)
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -23,6 +23,6 @@ def resolve_precision(precision: str, device: torch.device | str = "cpu") -> str
 
 
 def autocast(precision: str, device: torch.device | str = "cpu") -> torch.autocast:
-    """A context in which matrix products and convolutions run in bfloat16 if ``precision`` says so; weights stay float32."""
+    """A context in which products and convolutions run in bfloat16 if ``precision`` says so; weights stay float32."""
     enabled = resolve_precision(precision, device) == "bf16"
     return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=enabled)

@@ -11,7 +11,8 @@ from tqdm import tqdm
 def track(items: Iterable[Any], total: int | None = None, description: str = "") -> Iterator[Any]:
     """Pass items on, with a progress bar that shows their loss if they have one and disappears at the end.
 
-    Silent without a terminal, under ``COURSE_QUIET=1``, and whenever a notebook is executed by a program, so that nothing of it is stored.
+    Silent without a terminal, under ``COURSE_QUIET=1``, and whenever a notebook is executed by a program, so that
+    nothing of it is stored.
 
     Args:
         items: anything to loop over; `fit` for instance.
@@ -31,7 +32,7 @@ def track(items: Iterable[Any], total: int | None = None, description: str = "")
 
 
 class _NotebookBar(tqdm):
-    """A text bar that takes itself back with backspaces, which JupyterLab applies before it stores an output: nothing remains."""
+    """A text bar that takes itself back with backspaces; JupyterLab applies them before it stores an output."""
 
     @staticmethod
     def status_printer(file):

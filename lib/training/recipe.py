@@ -1,4 +1,4 @@
-"""A recipe says everything about one training; chapters keep theirs in ``lib/<chapter>/recipe.py`` as a dict ``RECIPES``.
+"""A recipe says everything about one training; chapters keep theirs in ``lib/<chapter>/recipe.py``, dict ``RECIPES``.
 
 The recipe ``smoke`` at the end is the smallest example. It trains in seconds and tries out the machinery.
 """
@@ -22,13 +22,14 @@ from lib.training.schedule import cosine
 class Recipe:
     """One training, from the model's class to the numbers on its card.
 
-    Give either ``data`` and ``batch_size``, or ``batch_fn``. Functions are called when training begins, so that importing a
-    recipe loads nothing.
+    Give either ``data`` and ``batch_size``, or ``batch_fn``. Functions are called when training begins, so that
+    importing a recipe loads nothing.
 
     Args:
         name: of the recipe and of its checkpoint.
         build: the model's class (or its dotted path) and its constructor arguments, which must be JSON values.
-        loss_fn: ``(model, batch, generator) -> scalar``, all noise from the generator; ``functools.partial`` fixes weights.
+        loss_fn: ``(model, batch, generator) -> scalar``, all noise from the generator; ``functools.partial`` fixes
+            weights.
         num_steps: number of updates.
         data: returns the training set: a tensor, or a tuple or dict of tensors with the same number of rows.
         batch_size: rows of an update.
@@ -37,9 +38,10 @@ class Recipe:
         schedule: ``(step, num_steps) -> factor`` of the learning rate.
         optimizer: ``(parameters, lr) -> optimizer``.
         max_grad_norm: longer gradients are scaled down to this length.
-        ema_decay: decay of the weights' running average, which then is what is stored; None stores the weights themselves.
-        num_shards: parts of a batch with noise of their own, at most as many processes can share the work. 1 for losses that need the
-            batch in one piece and for models that change buffers in forward.
+        ema_decay: decay of the weights' running average, which then is what is stored; None stores the weights
+            themselves.
+        num_shards: parts of a batch with noise of their own, at most as many processes can share the work. 1 for losses
+            that need the batch in one piece and for models that change buffers in forward.
         precision: "auto", "bf16" or "fp32".
         half: store the weights as float16.
         evaluate: ``model -> {metric: number}``, run on the stored weights with the global generator seeded.
@@ -111,7 +113,10 @@ def _describe(value: Any) -> Any:
 
 
 class SmokeNet(nn.Module):
-    """The smallest model with everything that a resumed training must bring back: weights, a buffer, and dropout."""
+    """The smallest model with everything that a resumed training must bring back: weights, a buffer, and dropout.
+
+    The buffer counts forwards, so several processes, which share the forwards out, each count fewer; the weights agree.
+    """
 
     def __init__(self, width: int = 16):
         super().__init__()

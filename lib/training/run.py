@@ -1,7 +1,6 @@
-"""Carry out a recipe so that it survives being killed: state in runs/NAME, the finished checkpoint in data/checkpoints."""
+"""Carry out a recipe so that it survives being killed: state in runs/NAME, the result in data/checkpoints."""
 
 import os
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -38,8 +37,8 @@ def run(
         resume: go on from the state that an unfinished run left; on a CPU the result is the same bit for bit.
         fresh: throw such a state away.
         save_every: seconds between two states written to the disk.
-        out: folder of the checkpoint. Unless said otherwise data/checkpoints for the recipe as it stands, and runs/NAME for
-            another seed or length, so that an experiment never replaces a shipped checkpoint.
+        out: folder of the checkpoint. Unless said otherwise data/checkpoints for the recipe as it stands, and runs/NAME
+            for another seed or length, so that an experiment never replaces a shipped checkpoint.
 
     Raises:
         FileNotFoundError: if there is nothing to resume.
@@ -50,17 +49,16 @@ def run(
     path = folder / "state.safetensors"
     accelerator = _accelerator(device)
     first = accelerator is None or accelerator.is_main_process
-    device = (
-        accelerator.device if accelerator else torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    )
+    default = "cuda" if torch.cuda.is_available() else "cpu"
+    device = accelerator.device if accelerator else torch.device(device or default)
     _check_state(recipe.name, path, resume, fresh)
     trainer = Trainer(recipe, seed=seed, num_steps=num_steps, device=device, accelerator=accelerator)
     minutes = trainer.load_state(path.read_bytes())["minutes"] if resume else 0.0
     if accelerator:
         accelerator.wait_for_everyone()
-    if first and not resume:
-        shutil.rmtree(folder, ignore_errors=True)
     minutes = _train(trainer, path if first else None, minutes, save_every)
+    if accelerator:
+        accelerator.end_training()
     if not first:
         return {}
     experiment = seed != 0 or num_steps not in (None, recipe.num_steps)
@@ -71,12 +69,19 @@ def run(
 
 
 def _accelerator(device: str | None):
-    """An Accelerator if several processes were launched, by ``accelerate launch`` or ``torchrun``, to train together."""
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+    """An Accelerator if ``accelerate launch`` or ``torchrun`` started several processes to train together."""
+    if not os.environ.keys() & {"WORLD_SIZE", "ACCELERATE_USE_CPU", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE"}:
         return None
     from accelerate import Accelerator
 
-    return Accelerator(cpu=device == "cpu" or None)
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no")
+    several_asked = os.environ.get("ACCELERATE_USE_CPU") == "True" and "MASTER_PORT" in os.environ
+    if several_asked and accelerator.num_processes == 1:
+        raise ValueError(
+            "`accelerate launch --cpu` leaves several processes to mpirun and has started a single one. Without mpirun: "
+            "accelerate launch --multi_gpu --num_processes 2 -m lib.train NAME --device cpu (no GPU is used)"
+        )
+    return accelerator
 
 
 def _check_state(name: str, path: Path, resume: bool, fresh: bool) -> None:
@@ -85,19 +90,20 @@ def _check_state(name: str, path: Path, resume: bool, fresh: bool) -> None:
         raise ValueError("resume goes on with an unfinished run and fresh throws it away; ask for one of them")
     if resume and not path.exists():
         raise FileNotFoundError(
-            f"there is no unfinished run of {name!r} to resume ({path} does not exist); run it without --resume"
+            f"no unfinished run of {name!r} to resume: {path} does not exist; run it without --resume"
         )
     if path.exists() and not resume and not fresh:
         raise FileExistsError(
-            f"an unfinished run of {name!r} is in {path.parent}; go on with --resume, or throw it away with --fresh"
+            f"an unfinished run of {name!r} is in {path.parent}; go on with --resume, or discard it with --fresh"
         )
 
 
 def _train(trainer: Trainer, path: Path | None, minutes: float, save_every: float) -> float:
-    """Make the updates that remain, writing the state to ``path`` now and then; returns the minutes of all sessions together."""
+    """Make the updates that remain, writing the state to ``path`` now and then; returns the minutes of all sessions."""
     start = saved = time.monotonic()
     if path:
         remove_leftovers(path)
+        write_atomically(path, trainer.save_state(minutes=minutes))
     remaining = (trainer.advance() for _ in range(trainer.num_steps - trainer.step))
     for record in track(remaining, total=trainer.num_steps - trainer.step, description=trainer.recipe.name):
         now = time.monotonic()
@@ -124,6 +130,7 @@ def _store(trainer: Trainer, minutes: float, device: torch.device, folder: Path)
         "note": recipe.note,
         "data_hash": recipe.data_hash() if callable(recipe.data_hash) else recipe.data_hash,
         "hardware": hardware(device),
+        "num_processes": trainer.num_processes,
         "minutes": round(minutes, 3),
         "metrics": metrics,
         "metrics_seed": trainer.seed,
@@ -133,7 +140,7 @@ def _store(trainer: Trainer, minutes: float, device: torch.device, folder: Path)
 
 
 def thin(history: list[Record], num_points: int = 100) -> dict[str, list[float]]:
-    """A loss curve of at most ``num_points`` points, each the mean over an equal stretch of steps: {"step": […], "loss": […]}."""
+    """A loss curve of at most ``num_points`` points, each the mean over an equal stretch of steps."""
     size = max(1, -(-len(history) // num_points))
     stretches = [history[start : start + size] for start in range(0, len(history), size)]
     losses = [sum(record.loss for record in stretch) / len(stretch) for stretch in stretches]

@@ -46,6 +46,7 @@ class Trainer:
             self.model, recipe.loss_fn, self.optimizer, self.num_steps, recipe.schedule,
             recipe.max_grad_norm, recipe.precision, seed, recipe.num_shards, accelerator,
         )  # fmt: skip
+        self.num_processes = accelerator.num_processes if accelerator else 1
         self.history: list[Record] = []
 
     @property
@@ -76,7 +77,7 @@ class Trainer:
         return json.loads(json.dumps(plan))
 
     def save_state(self, **extra: Any) -> bytes:
-        """Weights, average, optimiser, history and plan as one safetensors file; ``extra`` JSON values travel with them."""
+        """Weights, average, optimiser, history and plan as one safetensors file; ``extra`` JSON values go with them."""
         tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
         if self.ema:
             tensors |= {f"ema.{key}": value for key, value in self.ema.model.state_dict().items()}
@@ -106,7 +107,7 @@ class Trainer:
             before, now = meta["plan"].get(key), ours.get(key)
             if before != now:
                 raise ValueError(
-                    f"this state was made with {key} = {before!r}, now it is {now!r}; resume with the same, or begin afresh"
+                    f"the state was made with {key} = {before!r}; now it is {now!r}; ask for the same, or begin afresh"
                 )
         self.model.load_state_dict(_part(tensors, "model."))
         if self.ema:
@@ -140,7 +141,7 @@ def _read_state(content: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
 def train(
     recipe: Recipe, *, seed: int = 0, num_steps: int | None = None, device: torch.device | str = "cpu"
 ) -> nn.Module:
-    """Carry out a recipe in memory, writing nothing; returns the model in eval mode, its loss history as ``model.history``.
+    """Carry out a recipe in memory, writing nothing; returns the model in eval mode, with its ``history`` of records.
 
     Args:
         recipe: what to train and how.

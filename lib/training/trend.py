@@ -1,4 +1,4 @@
-"""Measured tables: cell by cell, so that a measurement that is interrupted goes on where it stopped; and reading them back."""
+"""Measured tables, cell by cell, so that an interrupted measurement goes on where it stopped; and reading them."""
 
 import ast
 import functools
@@ -24,10 +24,10 @@ def cells_folder(name: str) -> Path:
 def cells(
     name: str, settings: dict[str, Any], seeds: Iterable[int], measure: Callable[[Any, int], dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Measure every setting with every seed: one row each, ``{"setting", "seed", "minutes", **measure(setting, seed)}``.
+    """Measure every setting with every seed; a row is ``{"setting", "seed", "minutes", **measure(setting, seed)}``.
 
-    A finished cell is kept in ``runs/trends/NAME`` and not measured again when the command is repeated after an interruption,
-    unless the code of the package that defines ``measure`` has changed in between.
+    A finished cell is kept in ``runs/trends/NAME`` and not measured again when the command is repeated after an
+    interruption, unless the code of the package that defines ``measure`` has changed in between.
 
     Args:
         name: of the trend.
@@ -81,7 +81,7 @@ def trend(name: str, folder: Path | str | None = None) -> dict[str, Any]:
 
 
 def code_hash(function: Callable) -> str:
-    """A hash of the code that a measurement may depend on: the modules beside the function, without comments and docstrings."""
+    """A hash of the code a measurement may depend on: the modules beside it, without comments and docstrings."""
     while isinstance(function, functools.partial):
         function = function.func
     home = Path(inspect.getfile(function))
