@@ -140,11 +140,13 @@ def output_shape(network: nn.Module, num_inputs: int = 2) -> tuple[int, ...]:
     try:
         network.eval()
         with torch.no_grad():
-            outer, bare = network(probe), inner(probe)
+            outer, bare = network(probe), nn.Sequential.forward(inner, probe)
     except RuntimeError as error:
         raise ValueError(f"the network must take {num_inputs} numbers for each picture: {error}") from error
     finally:
         network.train(was_training)
     if outer.shape != bare.shape or not torch.allclose(outer, bare):
-        raise ValueError(f"{type(network).__name__}.forward does more than call its Sequential; move all of it inside")
+        raise ValueError(
+            f"{type(network).__name__}.forward does more than run its layers in a row; make all of it layers"
+        )
     return tuple(outer.shape[1:])

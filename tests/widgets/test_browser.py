@@ -1,7 +1,7 @@
 """The widgets on a bare page in Chromium: no kernel, no network."""
 
-import pages
 import pytest
+import widget_pages as pages
 from browser import (
     PHONE,
     Latency,

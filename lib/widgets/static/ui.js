@@ -8,6 +8,7 @@ export function h(tag, props = {}, ...children) {
   const e = SVG.has(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
   for (const [name, value] of Object.entries(props)) {
     if (typeof value === "function") e.addEventListener(name.slice(2), value); // onclick: f
+    else if (typeof value === "boolean" && name.startsWith("aria-")) e.setAttribute(name, String(value));
     else if (value !== false && value !== null && value !== undefined) e.setAttribute(name, value === true ? "" : value);
   }
   e.append(...children);

@@ -1,12 +1,27 @@
-"""Bare pages with widgets on them, as a notebook's HTML outputs would stand on the site."""
+"""Small widgets, and bare pages with widgets on them, as a notebook's HTML outputs would stand on the site."""
 
 import numpy as np
 import torch
-from conftest import small_decoder
+from torch import nn
 
 from lib.widgets import LatentMap
 
 GROUPS = ["faces", "animals", "flags"]
+
+
+def small_decoder(seed: int, latent_dim: int = 2) -> nn.Sequential:
+    """A decoder with random weights that makes 16 x 16 pictures."""
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Linear(latent_dim, 32),
+        nn.SiLU(),
+        nn.Linear(32, 8 * 16),
+        nn.Unflatten(1, (8, 4, 4)),
+        nn.ConvTranspose2d(8, 8, 4, 2, 1),
+        nn.SiLU(),
+        nn.ConvTranspose2d(8, 3, 4, 2, 1),
+        nn.Tanh(),
+    )
 
 
 def latent_map(seed: int = 0, **changes) -> LatentMap:
