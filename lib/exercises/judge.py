@@ -11,8 +11,6 @@ from lib.exercises.compare import Problem, as_tensor, compare, flatten, pattern
 from lib.exercises.exercise import Exercise, Misconception, Verdict
 from lib.exercises.run import Crash, Outcome, is_blank, run
 
-_SHOWN_NUMBERS = 8
-
 
 def judge(exercise: Exercise, answer: Any) -> Verdict:
     """Try an answer on every case of an exercise and say what was found."""
@@ -32,7 +30,7 @@ def judge(exercise: Exercise, answer: Any) -> Verdict:
         except Crash as crash:
             if "'ellipsis'" in str(crash):  # a ... of the stub is still in use
                 return _unanswered(exercise)
-            given = f"\nInputs: {_inputs(exercise, inputs)}." if inputs else ""
+            given = f"\nInputs: {_inputs(exercise, inputs, numbers=0)}." if inputs else ""
             return Verdict("crashed", f"{exercise.name}: it crashed.\n{crash}{given}")
         if is_blank(got[-1].raw):
             return _unanswered(exercise)
@@ -186,11 +184,11 @@ def _real(item: Any) -> bool:
     return isinstance(item, Tensor) and item.is_floating_point()
 
 
-def _inputs(exercise: Exercise, inputs: tuple) -> str:
-    """The inputs by name: with their numbers if they are few, else with their shapes."""
+def _inputs(exercise: Exercise, inputs: tuple, numbers: int = 8) -> str:
+    """The inputs by name: with their numbers if they are at most so many, else with their shapes."""
     shown = []
     for name, item in zip(_argument_names(exercise), inputs, strict=True):
-        if isinstance(item, Tensor) and item.numel() > _SHOWN_NUMBERS:
+        if isinstance(item, Tensor) and item.numel() > numbers:
             shown.append(f"{name} of shape {tuple(item.shape)}")
         elif isinstance(item, Tensor):
             shown.append(f"{name} = {_rounded(item.tolist())}")
