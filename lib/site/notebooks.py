@@ -11,6 +11,7 @@ only one was edited since both agreed, the other follows. If both were edited, n
 
 import argparse
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -165,7 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
             else:
                 message = (run if options.command == "run" else sync)(ipynb, options.prefer)
         except (CellExecutionError, DeadKernelError, OSError, ValueError) as error:
-            failed, message = failed + 1, f"{type(error).__name__}: {error}"
+            failed, message = failed + 1, re.sub(r"\x1b\[[\d;]*m", "", f"{type(error).__name__}: {error}")
         print(f"{ipynb.stem}: {message}", flush=True)
     return 1 if failed else 0
 

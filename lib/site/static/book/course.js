@@ -3,3 +3,8 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const label of document.querySelectorAll("div.cell.tag_solution summary p.collapsed")) label.textContent = "Show a solution";
   for (const label of document.querySelectorAll("div.cell.tag_solution summary p.expanded")) label.textContent = "Hide the solution";
 });
+
+// The roles that docutils gives to a bibliography are out of date and confuse screen readers.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const element of document.querySelectorAll(".citation-list[role], .citation[role]")) element.removeAttribute("role");
+});
