@@ -74,7 +74,7 @@ function scene() {
   part.noise.setAttribute("d", curve(0, 1, NOISE, 0.4, true));
   part.svg = h("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "dw-plot dw-noise-plot", role: "img", "aria-label": "Noise and code" },
     part.noise, part.prior, part.code, axis(NOISE.base, "\u03b5"), axis(CODE.base, "z"),
-    h("text", { x: LEFT, y: NOISE.top, class: "dw-axis" }, "noise \u03b5 ~ N(0, 1)"), h("text", { x: LEFT, y: CODE.top - 4, class: "dw-axis" }, "code z ~ N(\u03bc, \u03c3\u00b2)"),
+    h("text", { x: LEFT, y: NOISE.top, class: "dw-axis" }, "noise \u03b5 ~ N(0, 1)"), h("text", { x: LEFT, y: CODE.top - 4, class: "dw-axis" }, "code z ~ N(\u03bc, \u03c3\u00b2), prior dotted"),
     part.past, part.link, part.dotEps, part.dotZ, part.byMu.element, part.bySigma.element);
   return part;
 }

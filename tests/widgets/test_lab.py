@@ -1,0 +1,158 @@
+"""JupyterLab as a learner has it: widgets live beside a kernel, and every save arrives in the file."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+from browser import chromium, middle, pixels, settle, visit
+from lab import ROOT, dialogs, environment, jupyterlab, open_notebook, run_cell, write_notebook
+from widget_pages import latent_map
+
+pytestmark = pytest.mark.browser
+
+CHAPTERS = sorted((ROOT / "chapters").glob("[0-9]*.ipynb"))[:1]
+LIVE = [
+    "from widget_pages import latent_map\nw = latent_map()\nw",
+    "w.z = [1.5, -0.5]",
+    "w.model = '1'",
+    "print('z =', w.z, w.model)",
+]
+TWIN = """---
+kernelspec:
+  display_name: Python 3 (ipykernel)
+  language: python
+  name: python3
+---
+
+```{code-cell} ipython3
+answer = "from the text twin"
+```
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A JupyterLab over a folder with notebooks, with and without text twins."""
+    private, folder = tmp_path_factory.mktemp("private"), tmp_path_factory.mktemp("notebooks")
+    write_notebook(folder / "live.ipynb", LIVE)
+    shown = {"text/html": latent_map().static_html(), "text/plain": "LatentMap()"}
+    for name in ("still", "trusted"):
+        stored = nbformat.v4.new_output("display_data", shown)
+        write_notebook(folder / f"{name}.ipynb", [f"{name} = latent_map()"], {0: [stored]})
+    for name in ("alone", "newer_twin", "older_twin"):
+        write_notebook(folder / f"{name}.ipynb", ['answer = "from the notebook"'])
+    now = time.time()
+    for name, age in (("newer_twin", -3600), ("older_twin", 3600)):
+        (folder / f"{name}.md").write_text(TWIN, "utf8")
+        os.utime(folder / f"{name}.md", (now - age, now - age))
+    for path in CHAPTERS:
+        for file in (path, path.with_suffix(".md")):
+            shutil.copy(file, folder)
+        os.utime(folder / path.with_suffix(".md").name, (now + 60, now + 60))
+    trust = [sys.executable, "-m", "jupyter", "trust", str(folder / "trusted.ipynb")]
+    subprocess.run(trust, env=environment(private), check=True, capture_output=True)
+    with jupyterlab(folder, private) as address:
+        yield address, folder
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser, lab):
+    """A fresh visit; no widget may ask another host for anything."""
+    with visit(browser, lab[0] + "api/status", viewport={"width": 1400, "height": 1200}) as seen:
+        seen.page.set_default_timeout(30_000)
+        yield seen.page
+    assert not seen.outside, seen.outside
+    assert not [error for error in seen.errors if "dw-" in error or "widget" in error.lower()], seen.errors
+
+
+def test_the_map_is_live_and_python_sets_and_reads_it(page, lab):
+    """Setting w.z and w.model changes the picture; a drag arrives in w.z when the hand lets go."""
+    open_notebook(page, lab[0], "live.ipynb")
+    run_cell(page, 0)
+    page.wait_for_selector(".dw-cross", timeout=60_000)
+    shown = [pixels(page, ".dw-picture")]
+    for number in (1, 2):
+        run_cell(page, number)
+        deadline = time.time() + 20
+        while (now := pixels(page, ".dw-picture")) == shown[-1] and time.time() < deadline:
+            page.wait_for_timeout(50)
+        shown.append(now)
+    assert len(set(shown)) == 3
+    cross = page.locator(".dw-cross")
+    assert cross.get_attribute("aria-valuenow") == "1.5"
+    x, y = middle(page, ".dw-cross")
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 50, y - 30, steps=4)
+    page.mouse.up()
+    settle(page)
+    dragged = float(cross.get_attribute("aria-valuenow"))
+    assert dragged < 1.5
+    run_cell(page, 3)
+    page.wait_for_selector(".jp-OutputArea-output:has-text('z =')")
+    printed = page.locator(".jp-OutputArea-output:has-text('z =')").last.inner_text()
+    assert f"z = [{dragged:g}," in printed and printed.strip().endswith("1")
+
+
+def test_a_notebook_not_yet_trusted_shows_the_preview(page, lab):
+    """As after a fresh clone: scripts are held back, the picture of the first state stands there."""
+    open_notebook(page, lab[0], "still.ipynb")
+    page.wait_for_selector(".jp-OutputArea-output img")
+    assert page.locator(".dw-cross").count() == 0
+
+
+def test_a_trusted_notebook_is_live_before_anything_runs(page, lab):
+    """The stored HTML starts by itself; no cell has run."""
+    open_notebook(page, lab[0], "trusted.ipynb")
+    page.wait_for_selector(".dw-cross")
+    before = pixels(page, ".dw-picture")
+    page.focus(".dw-cross")
+    page.keyboard.press("Shift+ArrowRight")
+    assert pixels(page, ".dw-picture") != before
+
+
+@pytest.mark.parametrize("name", ["alone", "newer_twin", "older_twin", *(path.stem for path in CHAPTERS)])
+def test_a_learner_who_edits_and_saves_is_never_refused_and_loses_nothing(page, lab, name):
+    """Whatever lies beside the notebook, it opens as it is, and the toolbar's save puts the edit into the file.
+
+    JupyterLab has jupytext beside it here, which refuses a notebook whose paired text is newer. So nothing is paired
+    through jupytext: the notebook alone is what a learner edits, and its text twin stays untouched.
+    """
+    address, folder = lab
+    file, twin = folder / f"{name}.ipynb", folder / f"{name}.md"
+    text_before = twin.read_bytes() if twin.exists() else None
+    cells_before = [cell.source for cell in nbformat.read(file, 4).cells]
+    open_notebook(page, address, file.name)
+    if name in ("alone", "newer_twin", "older_twin"):
+        assert "from the notebook" in page.locator(".jp-CodeCell .cm-content").first.inner_text()
+    for edit in ("my_first_edit = 1", "my_second_edit = 2"):
+        page.locator(".jp-CodeCell .cm-content").first.click()
+        page.keyboard.press("Control+End")
+        page.keyboard.type(f"\n{edit}")
+        page.locator(".jp-NotebookPanel-toolbar [data-jp-item-name=save]").first.click()
+        deadline = time.time() + 15
+        while edit not in file.read_text("utf8") and time.time() < deadline:
+            page.wait_for_timeout(50)
+        assert edit in file.read_text("utf8")
+        assert dialogs(page) == []
+        if twin.exists():
+            os.utime(twin)  # somebody touches the twin between two saves
+    cells_after = [cell.source for cell in nbformat.read(file, 4).cells]
+    assert len(cells_after) == len(cells_before)
+    assert all(after.startswith(before) for before, after in zip(cells_before, cells_after, strict=True))
+    if text_before is not None:
+        assert twin.read_bytes() == text_before
+    page.reload()
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell .cm-content")
+    page.get_by_text("my_second_edit").first.wait_for()
+    assert dialogs(page) == []
