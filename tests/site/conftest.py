@@ -1,13 +1,12 @@
 """The book, built once for all tests of the site."""
 
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from lib.site.build import ROOT, build
+from lib.site.build import build
 
 
 @dataclass(frozen=True)
@@ -32,5 +31,5 @@ class Book:
 def book(tmp_path_factory) -> Book:
     """The book of this repository, with warnings as errors."""
     start = time.perf_counter()
-    html = build(tmp_path_factory.mktemp("book"), root=Path(os.environ.get("BOOKROOT", ROOT)))
+    html = build(tmp_path_factory.mktemp("book"))
     return Book(html, time.perf_counter() - start)

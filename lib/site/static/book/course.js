@@ -8,3 +8,10 @@ document.addEventListener("DOMContentLoaded", () => {
 document.addEventListener("DOMContentLoaded", () => {
   for (const element of document.querySelectorAll(".citation-list[role], .citation[role]")) element.removeAttribute("role");
 });
+
+// What scrolls sideways inside the page can be reached and scrolled with the keyboard.
+window.addEventListener("load", () => {
+  for (const box of document.querySelectorAll(".bd-article table, .bd-article pre, .bd-article mjx-container[display=true]")) {
+    if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+  }
+});
