@@ -80,5 +80,7 @@ def load(chapter: str) -> dict[str, Exercise]:
 
 
 def _chapters() -> list[str]:
-    """Chapter packages that have a module of exercises."""
-    return sorted(path.parent.name for path in Path(__file__).parents[1].glob("*/exercises.py"))
+    """Chapter packages that have exercises: a module ``exercises.py`` or a package ``exercises``."""
+    root = Path(__file__).parents[1]
+    modules = [*root.glob("*/exercises.py"), *root.glob("*/exercises/__init__.py")]
+    return sorted({path.relative_to(root).parts[0] for path in modules})

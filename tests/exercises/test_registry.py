@@ -54,6 +54,15 @@ def test_an_unknown_name_lists_those_that_look_alike(chapter):
         find("toy.xyz")
 
 
+def test_chapters_are_packages_with_a_module_or_a_package_of_exercises(tmp_path, monkeypatch):
+    """A chapter with many exercises spreads them over several files."""
+    for name in ("one/exercises.py", "two/exercises/__init__.py", "exercises/registry.py", "three/model.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.setattr(registry, "__file__", str(tmp_path / "exercises" / "registry.py"))
+    assert registry._chapters() == ["one", "two"]
+
+
 def test_hints_come_one_after_the_other_and_the_last_one_stays(chapter):
     """Asking again is asking for more."""
     assert [repr(hint("toy.twice")) for _ in range(4)] == [
