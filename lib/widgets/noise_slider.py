@@ -1,7 +1,6 @@
 """The noise slider: how a sample z = mu + sigma eps moves when mu, sigma or the noise changes."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -65,14 +64,14 @@ class NoiseSlider(StaticAnyWidget):
 
     def __init__(
         self,
-        mu: float = 1.0,
-        logvar: float = -1.0,
-        eps: float = 1.2,
+        mu: float | int = 1.0,
+        logvar: float | int = -1.0,
+        eps: float | int = 1.2,
         *,
         seed: int = 0,
         decoder: nn.Module | None = None,
-        origin: Sequence[float] | None = None,
-        direction: Sequence[float] | None = None,
+        origin=None,
+        direction=None,
     ):
         entry = {} if decoder is None else _entry(decoder, origin, direction)
         super().__init__(mu=mu, logvar=logvar, eps=eps, seed=seed, decoder=entry)
@@ -100,7 +99,7 @@ class NoiseSlider(StaticAnyWidget):
         def curve(mu: float, sigma: float) -> np.ndarray:
             return np.exp(-0.5 * ((x - mu) / sigma) ** 2) / (sigma * math.sqrt(2 * math.pi))
 
-        code, prior = curve(self.mu, self.sigma), curve(0, 1)
+        code, prior = curve(self.mu, self.sigma), curve(0.0, 1.0)
         scale = (base - 10) / max(0.44, code.max())
         rows = np.arange(height)[:, None]
         pixels = np.full((height, width, 3), 255, np.uint8)
@@ -112,7 +111,7 @@ class NoiseSlider(StaticAnyWidget):
         return pixels
 
 
-def _entry(decoder: nn.Module, origin: Sequence[float] | None, direction: Sequence[float] | None) -> dict:
+def _entry(decoder: nn.Module, origin, direction) -> dict:
     first = next((layer for layer in decoder.modules() if isinstance(layer, nn.Linear)), None)
     if first is None:
         raise ValueError("decoder must begin with a Linear layer, whose inputs are the code")

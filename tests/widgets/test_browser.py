@@ -35,7 +35,9 @@ def browser():
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     one = pages.latent_map()
-    made = {"map": [one], "many": [one, pages.latent_map(7), one]}
+    noise, derivation = pages.noise_slider(), pages.derivation()
+    made = {"map": [one], "noise": [noise], "derivation": [derivation]}
+    made |= {"twice": [one, pages.latent_map(7), one], "all": [one, noise, derivation]}
     for name, widgets in made.items():
         (folder / f"{name}.html").write_text(pages.page(*widgets), "utf8")
     broken = pages.page(one).replace('"op":"linear"', '"op":"magic"')
@@ -137,7 +139,7 @@ def test_the_walk_leaves_the_cloud_and_stops_by_itself_or_on_request(seen):
     assert "in the cloud" in page.inner_text(".dw-readout")
 
 
-@pytest.mark.parametrize("seen", ["many"], indirect=True)
+@pytest.mark.parametrize("seen", ["twice"], indirect=True)
 def test_widgets_and_repeats_on_one_page_do_not_disturb_each_other(seen):
     """Three maps, two of them equal: one style, one module, no shared ids, each with its own state."""
     page = seen.page
@@ -154,17 +156,24 @@ def test_widgets_and_repeats_on_one_page_do_not_disturb_each_other(seen):
     assert [page.locator(".dw-cross").nth(i).get_attribute("aria-valuenow") for i in (1, 2)] == others
 
 
-@pytest.mark.parametrize("name", ["map"])
-def test_a_finger_drags_the_cross_and_the_page_stays_as_wide_as_the_phone(browser, site, name):
-    """390 px wide: touch moves z, targets are at least 32 px, nothing overflows sideways."""
-    with visit(browser, f"{site}{name}.html", **PHONE) as seen:
+def test_on_a_phone_a_finger_moves_every_widget_and_nothing_overflows(browser, site):
+    """390 px wide: touch moves z, sliders and groups; targets are at least 32 px; no scrolling sideways."""
+    with visit(browser, f"{site}all.html", **PHONE) as seen:
         page = seen.page
-        page.wait_for_selector(".dw-cross")
+        page.wait_for_selector(".dw-derivation")
         x, y = middle(page, ".dw-cross")
         before, said = pixels(page, ".dw-picture"), cross(page)["valuenow"]
         finger(page, [(x + 8 * i, y + 3 * i) for i in range(8)])
         assert float(cross(page)["valuenow"]) > float(said)
         assert pixels(page, ".dw-picture") != before
+        slider = page.locator(".dw-wide .dw-range").first
+        slider.scroll_into_view_if_needed()
+        box, value = slider.bounding_box(), slider.input_value()
+        y, left, width = box["y"] + box["height"] / 2, box["x"], box["width"]
+        finger(page, [(left + width * (0.58 + 0.04 * i), y) for i in range(8)])
+        assert float(slider.input_value()) > float(value)
+        page.locator(".dw-fold").last.tap()
+        assert page.locator(".dw-step").count() == 2
         assert not too_wide(page)
         sizes = page.evaluate("""() => [...document.querySelectorAll(".dw button, .dw input, .dw select, .dw-cross")]
           .map((e) => Math.min(e.getBoundingClientRect().height, e.getBoundingClientRect().width))""")
@@ -173,25 +182,31 @@ def test_a_finger_drags_the_cross_and_the_page_stays_as_wide_as_the_phone(browse
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["many"])
-def test_axe_finds_nothing(browser, site, name, theme):
-    """Names, roles and contrast, in both themes."""
-    with visit(browser, f"{site}{name}.html") as seen:
-        seen.page.wait_for_selector(".dw")
+def test_axe_finds_nothing(browser, site, theme):
+    """Names, roles and contrast, in both themes, groups of a derivation closed and open, formulas that scroll."""
+    with visit(browser, f"{site}all.html", viewport={"width": 500, "height": 1000}) as seen:
+        seen.page.wait_for_selector(".dw-derivation")
         if theme == "dark":
             seen.page.evaluate(DARK)
         settle(seen.page)
+        assert axe_violations(seen.page, ".dw-derivation") == []
+        seen.page.get_by_role("button", name="Open all").click()
+        seen.page.locator(".dw-chip").first.click()
+        settle(seen.page)
+        assert seen.page.locator(".dw-formula[tabindex='0']").count() >= 1
         assert axe_violations(seen.page, ".dw-root") == []
     assert seen.clean()
 
 
-@pytest.mark.parametrize("name", ["map"])
-def test_without_scripts_a_picture_with_words_stands_in(browser, site, name):
-    """The preview is part of the output itself."""
-    with visit(browser, f"{site}{name}.html", java_script_enabled=False) as seen:
-        picture = seen.page.locator(".dw-root img")
-        assert picture.count() == 1 and len(picture.get_attribute("alt")) > 30
-        assert picture.bounding_box()["height"] > 100
+def test_without_scripts_a_picture_with_words_stands_in(browser, site):
+    """The preview is part of the output itself; a derivation lists its groups."""
+    with visit(browser, f"{site}all.html", java_script_enabled=False) as seen:
+        pictures = seen.page.locator(".dw-root img")
+        assert pictures.count() == 2
+        for i in range(2):
+            assert len(pictures.nth(i).get_attribute("alt")) > 30
+            assert pictures.nth(i).bounding_box()["height"] > 100
+        assert seen.page.locator(".dw-root li").all_inner_texts() == ["First half", "Second half"]
 
 
 @pytest.mark.parametrize("seen", ["broken"], indirect=True)
@@ -219,3 +234,103 @@ def test_the_slider_answers_within_a_frame(seen):
     times = slider_latency(seen.page, ".dw-range", num=60)
     assert Latency.percentile(times.handler, 50) <= 1
     assert Latency.percentile(times.painted, 50) <= 50
+
+
+# ---- the noise slider
+
+
+@pytest.mark.parametrize("seen", ["noise"], indirect=True)
+def test_the_sliders_of_the_noise_move_sample_curve_and_picture(seen):
+    """mu shifts, log sigma^2 stretches, eps moves the sample; the readout and the spoken values follow."""
+    page = seen.page
+
+    def state() -> tuple:
+        settle(page)
+        return (
+            page.inner_text(".dw-readout"),
+            page.locator(".dw-code").get_attribute("d"),
+            page.locator(".dw-code-point").get_attribute("cx"),
+            pixels(page, "figure:nth-of-type(2) canvas"),
+            page.locator(".dw-noise-plot").get_attribute("aria-label"),
+        )
+
+    seen_states = [state()]
+    for number, curve_moves in ((0, True), (1, True), (2, False)):
+        slider = page.locator(".dw-range").nth(number)
+        spoken = slider.get_attribute("aria-valuetext")
+        slider.focus()
+        page.keyboard.press("PageUp")
+        seen_states.append(state())
+        before, after = seen_states[-2:]
+        assert slider.get_attribute("aria-valuetext") != spoken
+        assert (before[1] != after[1]) == curve_moves
+        assert all(before[i] != after[i] for i in (0, 2, 3, 4))
+
+
+@pytest.mark.parametrize("seen", ["noise"], indirect=True)
+def test_new_noise_is_the_same_on_every_visit_and_earlier_draws_move_along(seen):
+    """The n-th press gives the n-th number of the seed; the lines of earlier draws follow mu."""
+    page = seen.page
+    button = page.get_by_role("button", name="Draw new noise")
+
+    def draw_three() -> list[str]:
+        drawn = []
+        for _ in range(3):
+            button.click()
+            settle(page)
+            drawn.append(page.locator(".dw-number").nth(2).input_value())
+        return drawn
+
+    drawn = draw_three()
+    assert len(set(drawn)) == 3
+    page.reload()
+    page.wait_for_selector(".dw-range")
+    assert draw_three() == drawn
+    lines = page.locator(".dw-past").get_attribute("d")
+    assert lines.count("M") == 3
+    page.locator(".dw-range").first.focus()
+    page.keyboard.press("PageUp")
+    settle(page)
+    assert page.locator(".dw-past").get_attribute("d") != lines
+    page.get_by_role("button", name="Forget earlier draws").click()
+    settle(page)
+    assert not page.locator(".dw-past").get_attribute("d")
+
+
+# ---- the derivation
+
+
+@pytest.mark.parametrize("seen", ["derivation"], indirect=True)
+def test_zoom_opens_and_closes_and_formulas_stay_in_their_box(seen):
+    """Two groups with summaries at the coarse level, four steps at the fine one; a wide formula scrolls inside."""
+    page = seen.page
+    assert page.locator(".dw-group").count() == 2 and page.locator(".dw-step").count() == 0
+    assert page.locator(".dw-group math").count() == 2
+    page.get_by_role("button", name="First half").click()
+    assert page.locator(".dw-step").count() == 2
+    assert page.get_by_role("button", name="First half").get_attribute("aria-expanded") == "true"
+    page.get_by_role("radio", name="4 steps").check(force=True)
+    assert page.locator(".dw-step").count() == 4 and page.locator(".dw-group").count() == 0
+    page.set_viewport_size({"width": 390, "height": 800})
+    settle(page)
+    assert not too_wide(page)
+    assert page.locator(".dw-formula[tabindex='0']").count() == 1
+    assert page.locator(".dw-badge.dw-passed").count() == 3 and page.locator(".dw-badge.dw-open").count() == 1
+
+
+@pytest.mark.parametrize("seen", ["derivation"], indirect=True)
+def test_arrow_keys_walk_through_steps_and_zoom_keeps_the_place(seen):
+    """Right opens a group, down goes on, and a change of zoom opens the group of the step in focus."""
+    page = seen.page
+    focused = "document.activeElement.dataset.step ?? document.activeElement.dataset.group"
+    page.locator(".dw-fold").first.focus()
+    where = []
+    for key in ("ArrowRight", "ArrowDown", "ArrowDown", "ArrowDown", "End", "ArrowRight", "End"):
+        page.keyboard.press(key)
+        where.append(page.evaluate(focused))
+    assert where == ["A", "S1", "S2", "B", "B", "B", "S4"]
+    page.get_by_role("radio", name="4 steps").check(force=True)
+    assert page.locator(".dw-current").get_attribute("data-step") == "S4"
+    page.get_by_role("radio", name="2 steps").check(force=True)
+    assert page.locator(".dw-step").count() == 2, "only the group of S4 is open"
+    assert page.locator(".dw-current").get_attribute("data-step") == "S4"

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lib.widgets import LatentMap
+from lib.widgets import DerivationView, LatentMap, NoiseSlider
 
 GROUPS = ["faces", "animals", "flags"]
 
@@ -38,6 +38,38 @@ def latent_map(seed: int = 0, **changes) -> LatentMap:
     }
     decoders = {"0.1": small_decoder(seed), "1": small_decoder(seed + 1)}
     return LatentMap(decoders, {"0.1": 2 * codes, "1": 0.5 * codes}, **{**settings, **changes})
+
+
+def noise_slider() -> NoiseSlider:
+    """With a decoder of two numbers, moved along the first."""
+    return NoiseSlider(0.5, -1.0, 0.8, decoder=small_decoder(3), origin=[0.0, 1.0])
+
+
+def formula(*names: str) -> str:
+    """A sum as MathML."""
+    terms = "<mo>+</mo>".join(f"<mi>{name}</mi>" for name in names)
+    return f'<math xmlns="http://www.w3.org/1998/Math/MathML" display="inline"><mrow>{terms}</mrow></math>'
+
+
+def derivation() -> DerivationView:
+    """Four steps in two groups; one formula is far too wide for a phone, one check is still to be run."""
+    lines = [formula("x"), formula("x", "y"), formula(*(f"x{i}" for i in range(80))), formula("y"), formula("z")]
+    steps = [
+        {
+            "id": f"S{i + 1}",
+            "before_mathml": lines[i],
+            "after_mathml": lines[i + 1],
+            "why_html": f"Reason <em>{i + 1}</em>.",
+            "kind": "symbolic",
+            "result": "" if i == 3 else "residual 0",
+        }
+        for i in range(4)
+    ]
+    groups = [
+        {"id": "A", "title": "First half", "first": "S1", "last": "S2", "summary_mathml": lines[1]},
+        {"id": "B", "title": "Second half", "first": "S3", "last": "S4", "summary_mathml": lines[4]},
+    ]
+    return DerivationView("from x to z", steps, {2: groups})
 
 
 def page(*widgets, extra_head: str = "") -> str:
