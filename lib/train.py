@@ -2,7 +2,7 @@
 
 The same on several processes or machines: ``accelerate launch --multi_gpu --num_processes 2 -m lib.train NAME``, with
 ``--device cpu`` behind it for processes without a GPU (``accelerate launch --cpu`` would want mpirun), or ``torchrun
---nproc_per_node 2 -m lib.train NAME``. The loss curve is that of one process, because the batch and its noise are the same.
+--nproc_per_node 2 -m lib.train NAME``. The loss curve is that of one process: batches and noise are the same.
 """
 
 import argparse

@@ -103,8 +103,8 @@ class Updater:
         if not (loss.isfinite() and grad_norm.isfinite()):
             raise FloatingPointError(
                 f"step {step}: the loss is {record.loss:.4g} and the gradient norm {record.grad_norm:.4g}: training "
-                f"has diverged. Lower the learning rate ({record.lr:.3g} here), warm up longer, or look for log(0), 0/0 "
-                "or exp of a large number in the loss. No weight was changed in this step."
+                f"has diverged. Lower the learning rate ({record.lr:.3g} here), warm up longer, or look for log(0), "
+                "0/0 or exp of a large number in the loss. No weight was changed in this step."
             )
         self.optimizer.step()
         return record

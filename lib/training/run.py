@@ -78,7 +78,7 @@ def _accelerator(device: str | None):
     several_asked = os.environ.get("ACCELERATE_USE_CPU") == "True" and "MASTER_PORT" in os.environ
     if several_asked and accelerator.num_processes == 1:
         raise ValueError(
-            "`accelerate launch --cpu` leaves several processes to mpirun and has started a single one. Without mpirun: "
+            "`accelerate launch --cpu` leaves several processes to mpirun and has started only one. Without mpirun: "
             "accelerate launch --multi_gpu --num_processes 2 -m lib.train NAME --device cpu (no GPU is used)"
         )
     return accelerator
