@@ -38,13 +38,15 @@ def exercise_pairs(path: Path) -> list[tuple]:
 
 
 def stored(names: ast.AST) -> set[str]:
-    """Names that code defines at its top level or anywhere by assignment."""
+    """Names that code defines anywhere: variables, functions, classes, arguments, imports."""
     found = set()
     for node in ast.walk(names):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             found.add(node.id)
         elif isinstance(node, ast.FunctionDef | ast.ClassDef):
             found.add(node.name)
+        elif isinstance(node, ast.arg):
+            found.add(node.arg)
         elif isinstance(node, ast.Import | ast.ImportFrom):
             found |= {alias.asname or alias.name.split(".")[0] for alias in node.names}
     return found
