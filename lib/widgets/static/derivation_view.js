@@ -84,7 +84,7 @@ function render({ model, el }) {
 
   const segments = h("fieldset", { class: "dw-segments" }, h("legend", {}, "Zoom"), ...levels.map((level) => {
     const id = freshId(), input = h("input", { type: "radio", name, id, value: level, onchange: () => { model.set("zoom", level); model.save_changes(); } });
-    return h("span", { class: "dw-segment" }, input, h("label", { for: id }, `${level} steps`));
+    return h("span", { class: "dw-segment" }, input, h("label", { for: id }, `${outline(steps, groups, level).length} steps`));
   }));
 
   const entries = () => outline(steps, groups, model.get("zoom"));

@@ -76,10 +76,10 @@ function conv(layer, x, [, height, width], { alloc, read, scratch, gemm }) {
   const { in: numIn, out: numOut, kernel, stride, padding } = layer;
   const rows = Math.floor((height + 2 * padding - kernel) / stride) + 1;
   const columns = Math.floor((width + 2 * padding - kernel) / stride) + 1;
-  const K = numIn * kernel * kernel, N = rows * columns;
-  const W = read(layer.weight, numOut * K), bias = read(layer.bias, numOut);
+  const K = numIn * kernel * kernel, N = rows * columns, M = 4 * Math.ceil(numOut / 4); // rows of zeros: gemm takes four at once
+  const W = read(layer.weight, numOut * K, M * K), bias = read(layer.bias, numOut);
   const direct = kernel === 1 && stride === 1 && padding === 0;
-  const patches = direct ? x : scratch(K * N), y = alloc(numOut * N);
+  const patches = direct ? x : scratch(K * N), all = alloc(M * N), y = all.subarray(0, numOut * N);
   const gather = () => { // one row of `patches` for each input channel and place in the kernel
     patches.fill(0);
     for (let r = 0; r < K; r++) {
@@ -94,7 +94,7 @@ function conv(layer, x, [, height, width], { alloc, read, scratch, gemm }) {
       }
     }
   };
-  return [y, [numOut, rows, columns], () => { if (!direct) gather(); fillBias(y, bias); gemm(W, patches, y, numOut, K, N); }];
+  return [y, [numOut, rows, columns], () => { if (!direct) gather(); fillBias(y, bias); gemm(W, patches, all, M, K, N); }];
 }
 
 function convTranspose(layer, x, [, height, width], { alloc, read, scratch, gemm }) { // kernel 4, stride 2, padding 1
@@ -156,9 +156,10 @@ const LAYERS = {
 // ---- the network
 
 function build(program, weights, inputShape, { alloc, scratch, gemm }) {
-  const read = (start, n) => {
-    const out = alloc(n);
-    return start === null || start === undefined ? out.fill(0) : readHalves(weights, start, out);
+  const read = (start, n, room = n) => { // memory is zero at birth, and so is a missing bias
+    const out = alloc(room);
+    if (start !== null && start !== undefined) readHalves(weights, start, out.subarray(0, n));
+    return out;
   };
   let shape = inputShape, x = alloc(size(shape));
   const input = x, steps = [];
