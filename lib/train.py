@@ -45,7 +45,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, help="another number of updates; the checkpoint then stays in runs/NAME")
     parser.add_argument("--device", help="cpu, cuda, …; a GPU if there is one, unless said otherwise")
     parser.add_argument(
-        "--save-every", type=float, default=30, metavar="SECONDS", help="how often the state is written (30)"
+        "--save-every", type=float, default=30.0, metavar="SECONDS", help="how often the state is written (30)"
     )
     parser.add_argument("--out", metavar="FOLDER", help="where the checkpoint goes, instead of data/checkpoints")
     return parser

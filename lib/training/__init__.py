@@ -16,14 +16,14 @@
 from lib.training.batches import random_batches, step_generator
 from lib.training.checkpoint import card, load, save
 from lib.training.ema import EMA
-from lib.training.fit import Record, adamw, fit
+from lib.training.loop import Record, adamw, fit
 from lib.training.precision import autocast, has_native_bf16
 from lib.training.progress import track
 from lib.training.recipe import Recipe
-from lib.training.run import run
+from lib.training.runs import run
 from lib.training.schedule import constant, cosine
+from lib.training.tables import cells, spread, trend
 from lib.training.trainer import Trainer, train
-from lib.training.trend import cells, spread, trend
 
 __all__ = [
     "EMA", "Recipe", "Record", "Trainer", "adamw", "autocast", "card", "cells", "constant", "cosine", "fit",

@@ -14,7 +14,7 @@ from torch import nn
 from lib.training.batches import Batch, random_batches, step_generator
 from lib.training.checkpoint import build, class_path
 from lib.training.files import check_name
-from lib.training.fit import LossFn, Schedule, adamw
+from lib.training.loop import LossFn, Schedule, adamw
 from lib.training.schedule import cosine
 
 

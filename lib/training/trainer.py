@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.training.ema import EMA
-from lib.training.fit import Record, Updater
+from lib.training.loop import Record, Updater
 from lib.training.progress import track
 from lib.training.recipe import Recipe
 

@@ -33,7 +33,9 @@ def test_cosine_falls_after_the_warm_up(num_steps):
     assert after == sorted(after, reverse=True)
 
 
-@pytest.mark.parametrize("step, warmup, said", [(0, 0.1, "step"), (11, 0.1, "step"), (5, 1.0, "warmup"), (5, -0.1, "warmup")])
+@pytest.mark.parametrize(
+    "step, warmup, said", [(0, 0.1, "step"), (11, 0.1, "step"), (5, 1.0, "warmup"), (5, -0.1, "warmup")]
+)
 def test_a_step_or_share_out_of_range_is_refused(step, warmup, said):
     """Counting from 0 would give the first update a factor of 0 without a word."""
     with pytest.raises(ValueError, match=said):

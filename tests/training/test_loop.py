@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from lib.training import Record, adamw, constant, fit, has_native_bf16, random_batches
-from lib.training.fit import Updater
+from lib.training.loop import Updater
 
 FLAT = partial(constant, warmup=0.0)
 INF = float("inf")
@@ -143,7 +143,9 @@ def test_batches_are_taken_from_a_function_of_the_step_or_in_turn():
     assert seen == ["a", "b", "a", "b", "a", 1, 2, 3]
 
 
-@pytest.mark.parametrize("batches, said", [((b for b in [data()]), "ran dry before step 2"), (data()[0], "random_batches")])
+@pytest.mark.parametrize(
+    "batches, said", [((b for b in [data()]), "ran dry before step 2"), (data()[0], "random_batches")]
+)
 def test_batches_that_cannot_work_are_refused(batches, said):
     """A used-up generator, and the classic slip of passing the data themselves, whose rows would become batches."""
     with pytest.raises(ValueError, match=said):

@@ -9,7 +9,7 @@ import torch
 
 from lib.training.checkpoint import save, stored_tensors
 from lib.training.files import CHECKPOINTS, remove_leftovers, runs_folder, write_atomically
-from lib.training.fit import Record
+from lib.training.loop import Record
 from lib.training.machine import hardware
 from lib.training.progress import track
 from lib.training.recipe import Recipe
@@ -139,7 +139,7 @@ def _store(trainer: Trainer, minutes: float, device: torch.device, folder: Path)
     return save(recipe.name, model, card, half=recipe.half, folder=folder)
 
 
-def thin(history: list[Record], num_points: int = 100) -> dict[str, list[float]]:
+def thin(history: list[Record], num_points: int = 100) -> dict[str, list[Any]]:
     """A loss curve of at most ``num_points`` points, each the mean over an equal stretch of steps."""
     size = max(1, -(-len(history) // num_points))
     stretches = [history[start : start + size] for start in range(0, len(history), size)]
