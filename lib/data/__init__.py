@@ -8,10 +8,20 @@
 `PointSet`         exact score and denoiser of any finite set, training pictures included
 `shapes`           scenes of coloured shapes with exact truth: attributes, boxes, masks, captions, relations
 `moving_shapes`    the same in motion: short videos with the truth in every frame
+`download`         Fashion-MNIST and CIFAR-10, verified; the only part that ever needs a network
 =================  =====================================================================================
 """
 
 from lib.data.captions import COLOURS, HELD_OUT_PAIRS, HELD_OUT_RELATIONS, RELATIONS, SIZES, Caption, parse_caption
+from lib.data.downloads import (
+    CorruptFileError,
+    DownloadError,
+    LabelledImages,
+    MissingMemberError,
+    OfflineError,
+    TruncatedFileError,
+    download,
+)
 from lib.data.emoji_pictures import Emoji, EmojiDataError, EmojiSet, emoji
 from lib.data.mixtures import GaussianMixture, PointSet
 from lib.data.points import mixture, points
@@ -27,13 +37,20 @@ __all__ = [
     "RELATIONS",
     "SIZES",
     "Caption",
+    "CorruptFileError",
+    "DownloadError",
     "Emoji",
     "EmojiDataError",
     "EmojiSet",
     "GaussianMixture",
+    "LabelledImages",
+    "MissingMemberError",
     "MovingScenes",
+    "OfflineError",
     "PointSet",
     "Scenes",
+    "TruncatedFileError",
+    "download",
     "emoji",
     "mixture",
     "moving_shapes",
