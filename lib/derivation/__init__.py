@@ -22,9 +22,10 @@ from lib.derivation.checks import (
     symbolic,
     together,
 )
-from lib.derivation.derivation import Derivation, Group, Quantities, Result, Step, Verification
+from lib.derivation.derivation import Derivation, Quantities, Verification
 from lib.derivation.gaussian import Gaussian
 from lib.derivation.mathml import prose_to_html, to_mathml
+from lib.derivation.steps import Group, Result, Step, Steps
 
 __all__ = [
     "Chain",
@@ -35,6 +36,7 @@ __all__ = [
     "Quantities",
     "Result",
     "Step",
+    "Steps",
     "Verification",
     "at_most",
     "differ",

@@ -1,65 +1,18 @@
-"""Steps of a derivation, each with its check, and the zoom levels that gather them."""
+"""A derivation: its steps, the zoom levels that gather them, and errors planted to test the checks."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from lib.derivation.checks import CheckFailed
+from lib.derivation.steps import Group, Result, Step
 
 if TYPE_CHECKING:
     from lib.widgets import DerivationView
-
-Kind = Literal["symbolic", "gaussian", "quadrature", "discrete", "monte carlo", "numeric"]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step: a formula turns into the next one, for a reason, and a program confirms it.
-
-    Args:
-        id: short and unique in its derivation, e.g. "V03".
-        before: LaTeX of the formula that the step starts from, without dollar signs.
-        after: LaTeX of what it becomes.
-        why: one to three sentences; ``$formulas$`` and ``*stress*`` are set as such.
-        check: returns its evidence in words or raises `CheckFailed`; put together from `lib.derivation.checks`.
-        kind: how it is checked.
-        title: a few words, e.g. "multiply and divide".
-    """
-
-    id: str
-    before: str
-    after: str
-    why: str
-    check: Callable[[], str]
-    kind: Kind
-    title: str = ""
-
-
-@dataclass(frozen=True)
-class Group:
-    """Consecutive steps shown as one at a coarser zoom level, from the step ``first`` to the step ``last`` (ids).
-
-    ``summary`` is the LaTeX shown for the whole group; from the first *before* to the last *after* if it is empty.
-    """
-
-    title: str
-    first: str
-    last: str
-    summary: str = ""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What the check of one step found: the evidence, or why it failed."""
-
-    id: str
-    kind: Kind
-    passed: bool
-    evidence: str
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from lib.derivation.derivation import Derivation, Group, Result, Step
+from lib.derivation.derivation import Derivation
 from lib.derivation.mathml import prose_to_html, to_mathml
+from lib.derivation.steps import Group, Result, Step
 
 if TYPE_CHECKING:
     from lib.widgets import DerivationView

@@ -3,7 +3,7 @@
 import pytest
 import sympy as sp
 
-from lib.derivation import CheckFailed, Derivation, Group, Quantities, Step, at_most, numeric, symbolic
+from lib.derivation import CheckFailed, Derivation, Group, Quantities, Step, Steps, at_most, numeric, symbolic
 
 a, b = sp.symbols("a b", real=True)
 Q = Quantities(square=lambda t: t**2, factor=2)
@@ -148,3 +148,31 @@ def test_markdown_shows_each_formula_once_where_steps_connect():
     assert "**T3** With $a=1$, $b=2$." in text and "checked, numeric: 8 ≤ 9" in text
     coarse = make().to_markdown(zoom=2)
     assert "**square of a sum** (T1 to T2)" in coarse and r"(a+b)^2\;\longrightarrow\;\ge 4ab" in coarse
+
+
+def test_steps_are_written_down_as_functions_and_continue_each_other():
+    """The docstring is the reason; a step begins where the last one ended unless it says otherwise."""
+    steps = Steps()
+
+    @steps.add("S1", "a", "b", kind="numeric", title="first")
+    def _():
+        r"""Because $\\alpha$
+        is so."""
+        return numeric(1, 1)
+
+    @steps.add("S2", "c", kind="symbolic")
+    def second():
+        """Therefore."""
+        return symbolic(a, a)
+
+    assert [(step.id, step.before, step.after) for step in steps] == [("S1", "a", "b"), ("S2", "b", "c")]
+    assert steps[0].why == r"Because $\\alpha$ is so." and steps[0].title == "first" and second is steps[1]
+    assert make(steps=tuple(steps), zoom={}).verify()
+
+
+def test_a_step_without_formulas_or_reason_is_refused():
+    """Both are what the reader sees."""
+    with pytest.raises(ValueError, match="S1: give .*got 1"):
+        Steps().add("S1", "after alone", kind="numeric")
+    with pytest.raises(ValueError, match="S1: the check needs a docstring"):
+        Steps().add("S1", "a", "b", kind="numeric")(lambda: numeric(1, 1))
