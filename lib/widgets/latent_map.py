@@ -71,7 +71,8 @@ def thumbnail_sheet(pictures: Float[Tensor, "K 3 H W"], tile: int) -> bytes:
 class LatentMap(StaticAnyWidget):
     """A scatter of two-dimensional codes with a cross to drag; beside it the picture decoded at the cross.
 
-    Reading and setting from Python: ``w.z`` (two numbers) and ``w.model`` (one of the labels).
+    Reading and setting from Python: ``w.z`` (two numbers), ``w.model`` (one of the labels) and ``w.grid`` (pictures
+    decoded on a grid, under the dots).
 
     Args:
         decoders: label -> network from (B, 2) to (B, 3 or 1, H, W) in [-1, 1], made of the layers that
@@ -103,6 +104,7 @@ class LatentMap(StaticAnyWidget):
     tile = tr.Int(16).tag(sync=True)
     num_pictures = tr.Int(0).tag(sync=True)
     choice_label = tr.Unicode("model").tag(sync=True)
+    grid = tr.Bool(False).tag(sync=True)
 
     def __init__(
         self,

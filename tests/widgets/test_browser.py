@@ -121,6 +121,28 @@ def test_sliders_number_fields_and_model_choice_change_the_picture(seen):
 
 
 @pytest.mark.parametrize("seen", ["map"], indirect=True)
+def test_the_grid_decodes_pictures_under_the_dots_and_one_group_can_be_singled_out(seen):
+    """The grid is off at first, has 81 pictures when on, and another model draws another; a chip fades other groups."""
+    page = seen.page
+    canvas = ".dw-grid-picture"
+    assert page.locator(canvas).is_hidden()
+    page.get_by_label("Decoded grid").check()
+    painted = f"""() => {{ const c = document.querySelector("{canvas}");
+      return c.width === 144 && c.getContext("2d").getImageData(143, 143, 1, 1).data[3] === 255; }}"""
+    page.wait_for_function(painted)
+    first = pixels(page, canvas)
+    page.select_option(".dw-select", "1")
+    settle(page)
+    page.wait_for_function(painted)
+    assert pixels(page, canvas) != first
+    page.locator(".dw-chip").nth(1).click()
+    faint = [page.locator(".dw-dot").nth(i).evaluate("e => e.classList.contains('dw-faint')") for i in range(3)]
+    assert faint == [True, False, True]
+    page.locator(".dw-chip").nth(1).click()
+    assert page.locator(".dw-faint").count() == 0
+
+
+@pytest.mark.parametrize("seen", ["map"], indirect=True)
 def test_the_walk_leaves_the_cloud_and_stops_by_itself_or_on_request(seen):
     """The cross moves outwards, the map widens with it, and the words change from inside to off the cloud."""
     page = seen.page
@@ -176,7 +198,7 @@ def test_on_a_phone_a_finger_moves_every_widget_and_nothing_overflows(browser, s
         assert page.locator(".dw-step").count() == 2
         assert not too_wide(page)
         sizes = page.evaluate("""() => [...document.querySelectorAll(".dw button, .dw input, .dw select, .dw-cross")]
-          .map((e) => Math.min(e.getBoundingClientRect().height, e.getBoundingClientRect().width))""")
+          .map((e) => (e.closest(".dw-check") ?? e).getBoundingClientRect()).map((r) => Math.min(r.height, r.width))""")
         assert min(sizes) >= 32
     assert seen.clean()
 

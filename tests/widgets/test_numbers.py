@@ -24,7 +24,9 @@ def test_nearest_code_and_usual_gap_equal_brute_force():
         codes, points = torch.randn(count, 2, dtype=torch.float64), torch.randn(5, 2, dtype=torch.float64)
         data = {"codes": codes.flatten().tolist(), "points": points.tolist()}
         near, gap = node(
-            "latent_map.js", "return [data.points.map((z) => m.nearest(data.codes, z)), m.usualGap(data.codes)];", data
+            "latent_numbers.js",
+            "return [data.points.map((z) => m.nearest(data.codes, z)), m.usualGap(data.codes)];",
+            data,
         )
         distances = torch.cdist(points, codes)
         assert [entry["index"] for entry in near] == distances.argmin(1).tolist()
@@ -36,7 +38,7 @@ def test_nearest_code_and_usual_gap_equal_brute_force():
 
 def test_nearest_among_the_first_codes_only():
     """Only some codes have a picture; the nearest picture is sought among those."""
-    assert node("latent_map.js", "return m.nearest([5, 5, 0, 0], [0, 0], 1).index;") == 0
+    assert node("latent_numbers.js", "return m.nearest([5, 5, 0, 0], [0, 0], 1).index;") == 0
 
 
 def test_the_square_holds_all_codes_and_the_view_also_the_cross():
@@ -46,7 +48,7 @@ def test_the_square_holds_all_codes_and_the_view_also_the_cross():
     data = {"codes": codes.flatten().tolist()}
     code = """const square = m.cloudSquare(data.codes);
       return [square, m.viewSquare(square, square.center), m.viewSquare(square, [100, 0])];"""
-    square, view, wide = node("latent_map.js", code, data)
+    square, view, wide = node("latent_numbers.js", code, data)
     low, high = codes.min(0).values, codes.max(0).values
     close(square["center"], (low + high) / 2)
     close(square["radius"], (high - low).max() / 2)
@@ -60,10 +62,17 @@ def test_a_walk_keeps_its_direction_and_adds_its_step():
       for (let i = 0; i < 5; i++) path.push(m.stepOut(cloud, path.at(-1), 0.5));
       const away = (z) => m.distanceFrom(cloud, z);
       return [path.map(away), path, away(m.stepOut(cloud, [1, -2], 0.5))];"""
-    distances, path, from_centre = node("latent_map.js", code)
+    distances, path, from_centre = node("latent_numbers.js", code)
     close(distances, 0.5 + 0.5 * torch.arange(6.0, dtype=torch.float64))
     close([(y + 2) / (x - 1) for x, y in path], torch.full((6,), 4 / 3, dtype=torch.float64))
     assert math.isclose(from_centre, 0.5)
+
+
+def test_the_grid_fills_the_view_evenly():
+    """Middles of equal cells, the first at the top left."""
+    points = node("latent_numbers.js", "return m.gridPoints({ center: [1, -2], radius: 3 }, 3);")
+    expected = [[x, y] for y in (0, -2, -4) for x in (-1, 1, 3)]
+    close(points, torch.tensor(expected))
 
 
 # ---- the noise slider

@@ -60,7 +60,7 @@ def test_state_cannot_end_its_script():
 def test_a_bundle_keeps_the_order_of_its_parts_and_their_code():
     """What is imported comes first, once, without export; comment lines stay at home."""
     text = bundle("latent_map.js")
-    assert text.index("function compile") < text.index("function nearest")
+    assert text.index("function nearest") < text.index("function compile") < text.index("function render")
     assert text.count("function h(") == 1 and "\n//" not in text
 
 

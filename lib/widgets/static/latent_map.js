@@ -1,57 +1,7 @@
 // A map of a two-dimensional latent space. The decoder runs in the browser while the cross is dragged.
+import { cloudSquare, distanceFrom, gridPoints, nearest, stepOut, usualGap, viewSquare } from "./latent_numbers.js";
 import { compile } from "./nn.js";
 import { asWidget, calm, clamp, decimals, drawPicture, frames, freshId, h, listener, show, slider, ticks } from "./ui.js";
-
-// ---- numbers, tested in node. Codes are a flat array x1, y1, x2, y2, …
-
-export function nearest(codes, z, count = codes.length / 2) {
-  let index = -1, best = Infinity;
-  for (let i = 0; i < count; i++) {
-    const d = (codes[2 * i] - z[0]) ** 2 + (codes[2 * i + 1] - z[1]) ** 2;
-    if (d < best) [index, best] = [i, d];
-  }
-  return { index, distance: Math.sqrt(best) };
-}
-
-// Median distance from a code to its nearest neighbour (seen from at most 400 of them).
-export function usualGap(codes) {
-  const count = codes.length / 2, stride = Math.max(1, Math.ceil(count / 400)), gaps = [];
-  for (let i = 0; i < count; i += stride) {
-    let best = Infinity;
-    for (let j = 0; j < count; j++) {
-      if (j !== i) best = Math.min(best, (codes[2 * i] - codes[2 * j]) ** 2 + (codes[2 * i + 1] - codes[2 * j + 1]) ** 2);
-    }
-    gaps.push(Math.sqrt(best));
-  }
-  gaps.sort((a, b) => a - b);
-  const middle = gaps.length >> 1;
-  return gaps.length % 2 ? gaps[middle] : (gaps[middle - 1] + gaps[middle]) / 2;
-}
-
-// The smallest square around all codes, as centre and half its side.
-export function cloudSquare(codes) {
-  const low = [Infinity, Infinity], high = [-Infinity, -Infinity];
-  for (let i = 0; i < codes.length; i++) {
-    low[i % 2] = Math.min(low[i % 2], codes[i]);
-    high[i % 2] = Math.max(high[i % 2], codes[i]);
-  }
-  return { center: [(low[0] + high[0]) / 2, (low[1] + high[1]) / 2], radius: Math.max(high[0] - low[0], high[1] - low[1], 1e-6) / 2 };
-}
-
-// What the map shows: the cloud with a margin, and the cross wherever it is.
-export function viewSquare({ center, radius }, z) {
-  const reach = Math.max(Math.abs(z[0] - center[0]), Math.abs(z[1] - center[1]));
-  return { center, radius: Math.max(1.25 * radius, reach) };
-}
-
-// One step outwards on the ray from the centre of the cloud through z.
-export function stepOut({ center }, z, distance) {
-  const dx = z[0] - center[0], dy = z[1] - center[1], length = Math.hypot(dx, dy);
-  const [ux, uy] = length > 1e-9 ? [dx / length, dy / length] : [Math.SQRT1_2, Math.SQRT1_2];
-  return [z[0] + distance * ux, z[1] + distance * uy];
-}
-
-export const distanceFrom = ({ center }, z) => Math.hypot(z[0] - center[0], z[1] - center[1]);
 
 // ---- the map: an SVG for the codes, over it a cross that can be grabbed
 
@@ -112,6 +62,27 @@ function legend(names, paths) {
   return h("div", { class: "dw-legend", role: "group", "aria-label": "Show one group of codes" }, ...chips);
 }
 
+// Pictures decoded on a grid, under the dots. They are made a few at a time, so that nothing waits for them.
+function makeGrid(side = 9) {
+  const canvas = h("canvas", { class: "dw-grid-picture", "aria-hidden": "true" }), small = h("canvas");
+  let timer = 0;
+  const stop = () => { clearTimeout(timer); timer = 0; };
+  return { canvas, stop, start(now, view) {
+    stop();
+    const points = gridPoints(view, side), [, height, width] = now.shape, context = canvas.getContext("2d");
+    [canvas.width, canvas.height] = [side * width, side * height];
+    let i = 0;
+    const some = () => {
+      for (const before = performance.now(); i < points.length && performance.now() - before < 8; i++) {
+        drawPicture(small, now.decode(points[i]), now.shape);
+        context.drawImage(small, (i % side) * width, Math.floor(i / side) * height);
+      }
+      timer = i < points.length ? setTimeout(some, 8) : 0;
+    };
+    timer = setTimeout(some, 120); // while the map still moves, each change starts anew
+  } };
+}
+
 // The cross follows the pointer; arrow keys move it by a hundredth of the map, with Shift by a tenth.
 function makeCross(map, svg, { getZ, getView, move, done }) {
   const cross = h("div", { class: "dw-cross", role: "slider", tabindex: 0, "aria-label": "Point z on the map, moved by the arrow keys", "aria-roledescription": "point on a map" });
@@ -164,7 +135,8 @@ function render({ model, el }) {
     h("rect", { x: LEFT, y: TOP, width: SIZE, height: SIZE, class: "dw-frame" }), axes, ...paths, ring,
     h("text", { x: LEFT + SIZE - 4, y: TOP + SIZE - 6, "text-anchor": "end", class: "dw-axis" }, "z\u2081"),
     h("text", { x: LEFT + 6, y: TOP + 14, class: "dw-axis" }, "z\u2082"));
-  const map = h("div", { class: "dw-map" }, svg);
+  const grid = makeGrid(), map = h("div", { class: "dw-map" }, grid.canvas, svg);
+  const gridBox = h("input", { type: "checkbox", onchange: () => { model.set("grid", gridBox.checked); model.save_changes(); } });
   const picture = h("canvas", { class: "dw-picture", role: "img", "aria-label": "Decoded picture" });
   const thumbnail = h("canvas", { class: "dw-thumb", width: tile, height: tile, role: "img", "aria-label": "Nearest training picture" });
   const nearName = h("span", { class: "dw-near" }), readout = h("output", { class: "dw-readout", "aria-live": "off" });
@@ -214,9 +186,12 @@ function render({ model, el }) {
 
   // drawing
   const drawMap = () => {
-    drawn = { now, radius: view.radius };
+    drawn = { now, radius: view.radius, grid: model.get("grid") };
+    gridBox.checked = drawn.grid;
+    grid.canvas.hidden = !drawn.grid;
     drawAxes(axes, view);
     drawCodes(paths, now.codes, labels, view);
+    if (model.get("grid")) grid.start(now, view);
     sliders.forEach((s, axis) => s.range(view.center[axis] - view.radius, view.center[axis] + view.radius, view.radius / 200));
   };
   const drawNear = (z) => {
@@ -240,11 +215,11 @@ function render({ model, el }) {
     now = models.get(model.get("model")) ?? now;
     choice.value = now.label;
     if (!frozen || drawn?.now !== now) view = viewSquare(now.cloud, z);
-    if (drawn?.now !== now || drawn.radius !== view.radius) drawMap();
+    if (drawn?.now !== now || drawn.radius !== view.radius || drawn.grid !== model.get("grid")) drawMap();
     const [x, y] = toMap(view, ...z);
     cross.style.left = `${(100 * x) / WIDTH}%`; cross.style.top = `${(100 * y) / HEIGHT}%`;
     drawPicture(picture, now.decode(z), now.shape);
-    const digits = decimals(now.cloud.radius / 10), point = `z = (${show(z[0], digits)}, ${show(z[1], digits)})`, where = drawNear(z);
+    const digits = decimals(now.cloud.radius / 100), point = `z = (${show(z[0], digits)}, ${show(z[1], digits)})`, where = drawNear(z);
     picture.setAttribute("aria-label", `Picture decoded at ${point}`);
     cross.setAttribute("aria-valuenow", z[0]); cross.setAttribute("aria-valuetext", `${point}, ${where}`);
     sliders.forEach((s, axis) => s.set(z[axis], `${show(z[axis], digits)}, ${where}`, digits));
@@ -254,7 +229,7 @@ function render({ model, el }) {
   // together
   const top = h("div", { class: "dw-bar" });
   if (models.size > 1) top.append(h("label", { for: choiceId, class: "dw-name" }, model.get("choice_label")), choice);
-  top.append(walk, back);
+  top.append(walk, back, h("label", { class: "dw-check" }, gridBox, "Decoded grid"));
   const side = h("div", { class: "dw-side" }, h("figure", { class: "dw-figure" }, picture, h("figcaption", {}, "decoded")));
   if (numPictures) side.append(h("figure", { class: "dw-figure" }, thumbnail, h("figcaption", {}, "nearest training picture", h("br"), nearName)));
   el.append(top, h("div", { class: "dw-main" }, map, side), readout, h("div", { class: "dw-sliders" }, ...sliders.map((s) => s.element)));
@@ -265,9 +240,9 @@ function render({ model, el }) {
     sprite.src = URL.createObjectURL(new Blob([model.get("sprite")], { type: "image/png" }));
   }
   const listen = listener(model);
-  listen(["z", "model"], ask);
+  listen(["z", "model", "grid"], ask);
   ask.now();
-  return () => { stopWalk(); listen.stop(); ask.stop(); URL.revokeObjectURL(sprite.src); };
+  return () => { stopWalk(); grid.stop(); listen.stop(); ask.stop(); URL.revokeObjectURL(sprite.src); };
 }
 
 export default asWidget(render);
