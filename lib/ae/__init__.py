@@ -13,7 +13,7 @@ with kernels `sample_kde` | | every step from the linear autoencoder to PCA | `l
 """
 
 from .codes import count_distinct, fit_gaussian, in_chunks, interpolate, sample_gaussian, sample_kde
-from .loss import reconstruction_loss
+from .loss import autoencoder_loss, reconstruction_loss
 from .model import AutoEncoder, Decoder, Encoder, LinearAutoEncoder, num_parameters
 from .pca import PrincipalComponents, pca, subspace_angle
 
@@ -23,6 +23,7 @@ __all__ = [
     "Encoder",
     "LinearAutoEncoder",
     "PrincipalComponents",
+    "autoencoder_loss",
     "count_distinct",
     "fit_gaussian",
     "in_chunks",

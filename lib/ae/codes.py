@@ -54,7 +54,8 @@ def sample_gaussian(
     factor, info = torch.linalg.cholesky_ex(cov)
     if info:
         raise ValueError(
-            f"cov must be positive definite, but its leading block of order {int(info)} is not; is a code dimension constant?"
+            f"cov must be positive definite, but its leading block of order {int(info)} is not; "
+            "is a code dimension constant?"
         )
     eps = torch.randn(num, len(mean), generator=generator, dtype=mean.dtype, device=mean.device)
     return mean + eps @ factor.T
