@@ -24,6 +24,8 @@ def operator(text: str, attributes: str = "") -> str:
 
 def relation(text: str) -> str:
     """A relation with the space that TeX gives it; a colon gets none, as in x_{1:T}."""
+    if text in "=<>≤≥≠≈∼∈":  # browsers know these
+        return f"<mo>{html.escape(text)}</mo>"
     width = "0" if text == ":" else "0.278em"
     return f'<mo lspace="{width}" rspace="{width}" stretchy="false">{html.escape(text)}</mo>'
 
@@ -35,9 +37,12 @@ def binary(text: str, before: str) -> Atom:
     return "bin", f'<mo form="prefix" lspace="0" rspace="0">{text}</mo>'
 
 
-def delimiter(text: str, form: str, attributes: str) -> str:
-    """A bracket, or nothing for the dot of ``\\right.``."""
-    return operator(text, f'form="{form}" {attributes}') if text else ""
+def delimiter(text: str, form: str, attributes: str = 'stretchy="false"') -> str:
+    """A bracket, or nothing for the dot of ``\\right.``; a bar looks alike on both sides and must be told its own."""
+    if not text:
+        return ""
+    side = f'form="{form}" ' if text in "|‖/" else ""
+    return f"<mo {side}{attributes}>{text}</mo>"
 
 
 def upright(text: str) -> str:

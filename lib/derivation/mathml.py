@@ -50,7 +50,7 @@ class _Parser(Commands):
     """Recursive descent over the tokens of one formula."""
 
     def __init__(self, latex: str):
-        self.tokens = _TOKEN.findall(latex.replace(":=", r"\coloneqq "))
+        self.tokens = _TOKEN.findall(latex.replace(":=", r"\coloneqq ").replace("=:", r"\eqqcolon "))
         self.at = 0
 
     # ---- reading
@@ -175,8 +175,8 @@ class _Parser(Commands):
             (sym.PUNCTUATION, lambda text, _: ("punct", f"<mo>{text}</mo>")),
             (sym.LARGE, lambda text, _: ("large", f"<mo>{text}</mo>")),
             (sym.FUNCTIONS | sym.LIMIT_FUNCTIONS, lambda text, _: ("func", f"<mi>{text}</mi>")),
-            (sym.OPENING, lambda text, _: ("open", delimiter(text, "prefix", 'stretchy="false"'))),
-            (sym.CLOSING, lambda text, _: ("close", delimiter(text, "postfix", 'stretchy="false"'))),
+            (sym.OPENING, lambda text, _: ("open", delimiter(text, "prefix"))),
+            (sym.CLOSING, lambda text, _: ("close", delimiter(text, "postfix"))),
         ]
 
     def alphabet(self, command: str) -> str:

@@ -42,12 +42,18 @@ def markdown(derivation: Derivation, zoom: int | None = None) -> str:
     last = None
     for step, result in zip(derivation.steps, derivation.verified, strict=True):
         start = "" if step.before == last else f"{step.before}\n\\;\\longrightarrow\\;\n"
-        title = f" *{step.title}.*" if step.title else ""
+        title = f" *{heading(step)}*" if step.title else ""
         mark = "checked" if result.passed else "FAILED"
         blocks += [f"**{step.id}**{title} {step.why}", f"$$\n{start}{step.after}\n$$"]
         blocks += [f"{mark}, {step.kind}: {result.evidence}"]
         last = step.after
     return "\n\n".join(blocks) + "\n"
+
+
+def heading(step: Step) -> str:
+    """The title as a sentence of its own."""
+    end = "" if step.title.endswith(("?", ".")) else "."
+    return step.title[:1].upper() + step.title[1:] + end
 
 
 def summary(derivation: Derivation, group: Group) -> str:
@@ -65,7 +71,7 @@ def _known(derivation: Derivation, zoom: int) -> int:
 
 
 def _step(step: Step, result: Result) -> dict:
-    title = f"<strong>{prose_to_html(step.title)}.</strong> " if step.title else ""
+    title = f"<strong>{prose_to_html(heading(step))}</strong> " if step.title else ""
     return {
         "id": step.id,
         "before_mathml": to_mathml(step.before),

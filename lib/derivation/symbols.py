@@ -56,6 +56,7 @@ RELATIONS = {
     "leftarrow": "←",
     "longrightarrow": "⟶",
     "coloneqq": "≔",
+    "eqqcolon": "≕",
 }
 """``\\Vert`` is the bar between the two densities of a KL divergence; a norm is ``\\lVert … \\rVert``."""
 

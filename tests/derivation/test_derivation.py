@@ -124,11 +124,20 @@ def test_the_widget_gets_formulas_reasons_and_evidence():
     assert widget.zoom == 3 and widget.levels == [2, 3, 4] and make().show().zoom == 2
     first = widget.steps[0]
     assert first["before_mathml"].startswith('<math display="block">') and "Multiply out." in first["why_html"]
-    assert "difference 0 (exact)" in str(first["result"]) and "<strong>expand.</strong>" in first["why_html"]
+    assert "difference 0 (exact)" in str(first["result"]) and "<strong>Expand.</strong>" in first["why_html"]
     assert "<math>" in widget.steps[1]["why_html"] and "<em>square</em>" in widget.steps[3]["why_html"]
     assert "$" not in str(widget.steps) + str(widget.groups)
     with pytest.raises(ValueError, match="zoom must be one of 2, 3, 4, got 5"):
         make().show(zoom=5)
+
+
+def test_a_title_stands_as_a_sentence_in_front_of_the_reason():
+    """A question keeps its mark."""
+    steps = [
+        Step("T1", "1", "1", "Yes.", lambda: numeric(1, 1), "numeric", title) for title in ("is it so?", "so it is")
+    ]
+    assert "**T1** *Is it so?* Yes." in make(steps=(steps[0],), zoom={}).to_markdown()
+    assert "**T1** *So it is.* Yes." in make(steps=(steps[1],), zoom={}).to_markdown()
 
 
 def test_a_failing_step_is_shown_as_failing():

@@ -57,6 +57,7 @@ def texts(latex):
         (r"\mathrm{KL}", ["KL"]),
         (r"12.5x", ["12.5", "x"]),
         (r"\alpha_t:=1", ["α", "t", "≔", "1"]),
+        (r"1=:x_{1:T}", ["1", "≕", "x", "1", ":", "T"]),
     ],
 )
 def test_letters_and_numbers_are_what_latex_means(latex, expected):
