@@ -7,6 +7,8 @@ from browser import chromium, serve, visit
 from lib.site import slides
 from lib.site.notebooks import chapters
 
+CONTROLS = "input, select, button, [tabindex='0']"
+
 
 def cell(source: str, *tags: str, kind: str = "markdown"):
     return getattr(nbformat.v4, f"new_{kind}_cell")(source, metadata={"tags": list(tags)})
@@ -83,8 +85,13 @@ def test_keys_in_a_widget_do_not_turn_the_slide(decks):
                 if slide < 0:
                     continue
                 page.evaluate(f"Reveal.slide({slide})")
-                control = page.locator(".present .dw [tabindex='0'], .present .dw input").first
-                control.wait_for(timeout=10_000)
-                control.focus()
-                page.keyboard.press("ArrowRight")
-                assert page.evaluate("Reveal.getState().indexh") == slide
+                page.wait_for_selector(".present .dw", timeout=10_000)
+                for control in page.query_selector_all(f".present .dw :is({CONTROLS})"):
+                    if not control.is_visible() or not control.is_enabled():
+                        continue
+                    for key in ("ArrowRight", "ArrowLeft"):
+                        control.focus()
+                        page.keyboard.press(key)
+                        assert page.evaluate("Reveal.getState().indexh") == slide, control.evaluate(
+                            "(e) => e.outerHTML"
+                        )
