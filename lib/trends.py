@@ -12,7 +12,7 @@ from typing import Any
 
 from lib.training.files import TRENDS, runs_folder, to_json, write_atomically
 from lib.training.machine import hardware, versions
-from lib.training.trend import cells_folder
+from lib.training.tables import cells_folder
 
 PACKAGE = Path(__file__).parent
 Measurement = Callable[[list[int]], dict[str, Any]]

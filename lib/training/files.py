@@ -33,9 +33,11 @@ def write_atomically(path: Path, content: bytes) -> Path:
 
     The bytes go to a temporary file beside it, are forced to the disk, and only then take the name by a rename, which
     the file system does wholly or not at all; forcing the folder afterwards makes the rename itself last. A killed
-    process leaves at most a temporary file, which `remove_leftovers` deletes.
+    process leaves at most a temporary file, which the next write of the same file deletes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+        leftover.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with open(temporary, "wb") as file:
         file.write(content)
@@ -49,14 +51,6 @@ def write_atomically(path: Path, content: bytes) -> Path:
         finally:
             os.close(folder)
     return path
-
-
-def remove_leftovers(path: Path) -> list[Path]:
-    """Delete what a process that was killed while writing ``path`` left behind; returns what was deleted."""
-    leftovers = sorted(path.parent.glob(f".{path.name}.*.tmp"))
-    for leftover in leftovers:
-        leftover.unlink(missing_ok=True)
-    return leftovers
 
 
 def to_json(value: Any) -> bytes:

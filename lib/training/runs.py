@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from lib.training.checkpoint import save, stored_tensors
-from lib.training.files import CHECKPOINTS, remove_leftovers, runs_folder, write_atomically
+from lib.training.files import CHECKPOINTS, runs_folder, write_atomically
 from lib.training.loop import Record
 from lib.training.machine import hardware
 from lib.training.progress import track
@@ -102,7 +102,6 @@ def _train(trainer: Trainer, path: Path | None, minutes: float, save_every: floa
     """Make the updates that remain, writing the state to ``path`` now and then; returns the minutes of all sessions."""
     start = saved = time.monotonic()
     if path:
-        remove_leftovers(path)
         write_atomically(path, trainer.save_state(minutes=minutes))
     remaining = (trainer.advance() for _ in range(trainer.num_steps - trainer.step))
     for record in track(remaining, total=trainer.num_steps - trainer.step, description=trainer.recipe.name):

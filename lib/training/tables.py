@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from lib.training.files import TRENDS, check_name, remove_leftovers, runs_folder, to_json, write_atomically
+from lib.training.files import TRENDS, check_name, runs_folder, to_json, write_atomically
 
 NO_MEASUREMENT = {"__init__.py", "derivation.py", "exercises.py", "failures.py"}
 
@@ -42,7 +42,6 @@ def cells(
             key = hashlib.sha256(f"{label}|{seed}|{code}".encode()).hexdigest()[:16]
             path = folder / f"{key}.json"
             if not path.exists():
-                remove_leftovers(path)
                 start = time.monotonic()
                 result = measure(setting, seed)
                 row = {"setting": label, "seed": seed, "minutes": round((time.monotonic() - start) / 60, 3)}
