@@ -146,7 +146,9 @@ def test_a_failing_step_is_shown_as_failing():
     def wrong():
         raise CheckFailed("1 is not 2", 1, 2)
 
-    widget = make(steps=(Step("T1", "1", "2", "No.", wrong, "numeric"),), zoom={}).show()
+    derivation = make(steps=(Step("T1", "1", "2", "No.", wrong, "numeric"),), zoom={})
+    widget = derivation.show()
+    assert "FAILED, numeric: 1 is not 2" in derivation.to_markdown()
     assert "1 is not 2" in str(widget.steps[0]) and "failed" in str(widget.steps[0])
 
 

@@ -55,6 +55,8 @@ def texts(latex):
         (r"\mathbf{x}", ["𝐱"]),
         (r"\frac12", ["1", "2"]),
         (r"\mathrm{KL}", ["KL"]),
+        (r"\begin{cases}a&b\\c&d\end{cases}", ["{", "a", "b", "c", "d"]),
+        (r"\left[a\right.", ["[", "a"]),
         (r"12.5x", ["12.5", "x"]),
         (r"\alpha_t:=1", ["α", "t", "≔", "1"]),
         (r"1=:x_{1:T}", ["1", "≕", "x", "1", ":", "T"]),
@@ -67,14 +69,16 @@ def test_letters_and_numbers_are_what_latex_means(latex, expected):
 
 def test_a_minus_sign_is_binary_between_terms_and_unary_in_front():
     """Space belongs around the first and not after the second."""
-    assert 'lspace="0.222em"' in to_mathml("a-b") and 'lspace="0.222em"' in to_mathml("(a)-b")
+    for latex in ("a-b", "(a)-b", r"a\;-b"):
+        assert 'lspace="0.222em"' in to_mathml(latex), latex
     for latex in ("-b", "a=-b", "(-b", r"a=\;-b", r"\log -b", r"\frac{-a}{b}"):
         assert 'form="prefix" lspace="0" rspace="0">−' in to_mathml(latex), latex
 
 
 def test_functions_keep_a_distance_from_letters_but_not_from_brackets():
     """log p, yet log(p)."""
-    assert "mspace" in to_mathml(r"\log p") and "mspace" in to_mathml(r"a\log(p)")
+    for latex in (r"\log p", r"a\log(p)", r"\operatorname{Var}x", r"\log_2 p"):
+        assert "mspace" in to_mathml(latex), latex
     assert "mspace" not in to_mathml(r"\log(p)") and "mspace" not in to_mathml(r"=\log(p)")
 
 
