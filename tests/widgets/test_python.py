@@ -1,5 +1,6 @@
 """The Python side of the widgets: what is refused, what is sent, what a stored output holds."""
 
+import io
 import json
 import re
 import subprocess
@@ -51,10 +52,10 @@ def test_every_bundle_is_a_module_that_node_accepts(make, tmp_path):
 
 
 def test_state_cannot_end_its_script():
-    """A closing tag inside a string would cut the page short."""
-    steps = [{**derivation().steps[0], "why_html": "</script><b>bold</b>"}]
-    text = DerivationView("<script>", steps).static_html()
-    assert text.count("</script>") == 1
+    """A closing tag inside a string, in any spelling that a browser takes for one, would cut the page short."""
+    steps = [{**derivation().steps[0], "why_html": "</script ><b>bold</b></SCRIPT><!--"}]
+    text = DerivationView("plain title", steps).static_html()
+    assert text.lower().count("</script") == 1 and "<!--" not in text
 
 
 def test_a_bundle_keeps_the_order_of_its_parts_and_their_code():
@@ -62,6 +63,19 @@ def test_a_bundle_keeps_the_order_of_its_parts_and_their_code():
     text = bundle("latent_map.js")
     assert text.index("function nearest") < text.index("function compile") < text.index("function render")
     assert text.count("function h(") == 1 and "\n//" not in text
+
+
+def test_a_part_that_two_others_import_comes_once(tmp_path, monkeypatch):
+    """Twice the same name at the top of a module is an error in the browser."""
+    shared = "export const one = 1;\n"
+    left = 'import { one } from "./shared.js";\nexport const left = one;\n'
+    right = left.replace("left", "right")
+    main = 'import { left } from "./left.js";\nimport { right } from "./right.js";\nexport default left + right;\n'
+    for name, text in (("shared", shared), ("left", left), ("right", right), ("main", main)):
+        (tmp_path / f"{name}.js").write_text(text, "utf8")
+    monkeypatch.setattr("lib.widgets.base.STATIC", tmp_path)
+    made = bundle("main.js")
+    assert made.split() == "const one = 1; const left = one; const right = one; export default left + right;".split()
 
 
 def test_png_is_read_back_as_it_was_written(tmp_path):
@@ -156,15 +170,15 @@ def test_the_map_starts_at_the_code_nearest_to_the_middle():
     assert np.abs(codes - np.array(widget.z)).sum(1).min() < 2e-4
 
 
-def test_thumbnails_keep_their_place_and_colour():
-    """Picture 21 stands first in the second row; flat colours survive the palette."""
-    colours = torch.linspace(-1, 1, 25)[:, None, None, None].expand(25, 3, 8, 8)
-    widget = LatentMap({"a": small_decoder(0)}, {"a": torch.randn(25, 2)}, pictures=colours, tile=4)
-    import io
-
+def test_thumbnails_keep_their_place_and_are_averages():
+    """Twenty in a row, in order; each pixel of a thumbnail is the mean of the pixels it stands for."""
+    shades = torch.linspace(-1, 1, 25)[:, None, None, None].expand(25, 3, 8, 8)
+    stripes = torch.tensor([-1.0, 1.0]).repeat(4).expand(25, 3, 8, 8) * (1 - shades.abs())
+    widget = LatentMap({"a": small_decoder(0)}, {"a": torch.randn(25, 2)}, pictures=(shades + stripes), tile=4)
     sheet = np.asarray(Image.open(io.BytesIO(widget.sprite)).convert("RGB"))
     assert sheet.shape == (8, 80, 3)
-    np.testing.assert_allclose(sheet[5, 1], (colours[20, :, 0, 0].numpy() + 1) * 127.5, atol=2)
+    middles = [sheet[4 * (i // 20) + 2, 4 * (i % 20) + 2, 0] for i in range(25)]
+    np.testing.assert_allclose(middles, (shades[:, 0, 0, 0].numpy() + 1) * 127.5, atol=2)
 
 
 def test_the_preview_shows_the_dots_and_the_decoded_picture():

@@ -25,7 +25,7 @@ export function uniforms(seed) {
 
 // The n-th standard normal number of a seed (n = 0, 1, 2, …), by Box and Muller.
 export function normalNumber(seed, n) {
-  const next = uniforms(Math.imul(seed, 0x9e3779b1) + Math.imul(n, 0x85ebca6b));
+  const next = uniforms(Math.imul(seed, 0x9e3779b1) + n);
   const radius = Math.sqrt(-2 * Math.log(1 - next()));
   return radius * Math.cos(2 * Math.PI * next());
 }
