@@ -107,7 +107,7 @@ def show_images(
     Args:
         images: values in [-1, 1], (B, 3, H, W) or (B, 1, H, W), or a list of (C, H, W) tensors of one size.
         titles: one line above each picture; long ones are wrapped.
-        columns: pictures per row; as many as there are, at most 8, if not given.
+        columns: pictures per row; at most 8 if not given.
         scale: figure pixels per picture pixel, a whole number from 1.
         clip: cut values outside [-1, 1] off; meant for the output of a model, which may overshoot. Data never need it.
         row_titles: one name at the left of each row.
@@ -118,8 +118,7 @@ def show_images(
     columns = min(len(images), 8) if columns is None else columns
     grid = image_grid(images, columns, clip, scale)
     rows = math.ceil(len(images) / columns)
-    _check_titles("titles", titles, len(images))
-    _check_titles("row_titles", row_titles, rows)
+    _check_titles(titles=(titles, len(images)), row_titles=(row_titles, rows))
     pitch = (grid.shape[0] + _GAP) // rows, (grid.shape[1] + _GAP) // columns
     titles = ["\n".join(textwrap.wrap(title, max(6, pitch[1] // 6))) for title in titles or []]
     head = max((_LINE * (1 + title.count("\n")) for title in titles), default=0)
@@ -132,9 +131,8 @@ def show_images(
         if row_titles:
             canvas.text(left - _GAP, top + strip.shape[0] / 2, row_titles[row], ha="right", va="center", fontsize=9)
     for index, title in enumerate(titles):
-        row, column = divmod(index, columns)
-        centre = left + column * pitch[1] + (pitch[1] - _GAP) / 2
-        canvas.text(centre, row * (pitch[0] + head) + head - 2, title, ha="center", va="bottom", fontsize=8)
+        x, y = left + (index % columns + 0.5) * pitch[1] - _GAP / 2, index // columns * (pitch[0] + head) + head - 2
+        canvas.text(x, y, title, ha="center", va="bottom", fontsize=8)
     return figure
 
 
@@ -174,6 +172,8 @@ def _checked(images: Tensor | Sequence[Tensor], columns: int, scale: int, clip: 
     return rearrange(pixels, "b c h w -> b h w c").numpy()
 
 
-def _check_titles(name: str, titles: Sequence[str] | None, number: int) -> None:
-    if titles is not None and len(titles) != number:
-        raise ValueError(f"{name} must have {number} entries, got {len(titles)}")
+def _check_titles(**titles: tuple[Sequence[str] | None, int]) -> None:
+    """Each argument by its name, with the number of entries it must have if it is given."""
+    for name, (texts, number) in titles.items():
+        if texts is not None and len(texts) != number:
+            raise ValueError(f"{name} must have {number} entries, got {len(texts)}")
