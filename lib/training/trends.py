@@ -61,7 +61,7 @@ def quality(precision: str, seed: int) -> dict[str, float]:
 
 
 def speed(width: int, seed: int) -> dict[str, float]:
-    """Pictures a second in each precision. Updates alternate, so that whatever else the machine does slows both alike."""
+    """Pictures a second in each precision. Updates alternate, so whatever else the machine does slows both alike."""
     x = torch.rand(BATCH_SIZE, 3, 32, 32, generator=step_generator(seed, 0, "speed")) * 2 - 1
     updates = {}
     for precision in ("fp32", "bf16"):

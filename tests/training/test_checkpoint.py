@@ -121,6 +121,13 @@ def test_only_model_classes_of_the_course_are_made(path, said):
         build(path, {})
 
 
+def test_a_class_from_elsewhere_is_not_reached_through_a_module_of_the_course(monkeypatch):
+    """A module that imports a class has it as an attribute, but the class is still somebody else's."""
+    monkeypatch.setattr("lib.training.recipe.Linear", nn.Linear, raising=False)
+    with pytest.raises(ValueError, match="no nn.Module class of this course"):
+        build("lib.training.recipe.Linear", {"in_features": 1, "out_features": 1})
+
+
 def test_a_class_that_refuses_its_arguments_says_which():
     """A constructor was changed after the checkpoint was made."""
     with pytest.raises(ValueError, match="SmokeNet refuses the arguments .*depth"):

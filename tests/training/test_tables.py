@@ -52,6 +52,15 @@ def test_a_cell_is_measured_again_when_the_code_changes_and_not_when_a_comment_d
     assert code_hash(module_from(path, commented).measure) != base
 
 
+def test_cells_of_other_code_are_not_used(tmp_path):
+    """The first measurement was interrupted, then the code was mended: its cell is measured again."""
+    path = tmp_path / "trends.py"
+    for value in (1, 2, 2):
+        module = module_from(path, f"def measure(setting, seed):\n    return {{'x': {value}}}\n")
+        assert cells("table", {"a": 0}, [0], module.measure)[0]["x"] == value
+    assert len(list(cells_folder("table").glob("*.json"))) == 2
+
+
 def test_a_table_is_written_with_all_that_makes_it_comparable(tmp_path, monkeypatch):
     """Seeds, machine, minutes and versions; the cells of the finished measurement are forgotten."""
     monkeypatch.setattr(command, "TRENDS", tmp_path)
