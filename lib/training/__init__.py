@@ -16,7 +16,9 @@
 from lib.training.batches import random_batches, step_generator
 from lib.training.checkpoint import card, load, save
 from lib.training.ema import EMA
+from lib.training.files import to_json, write_atomically
 from lib.training.loop import Record, adamw, fit
+from lib.training.machine import hardware, versions
 from lib.training.precision import autocast, has_native_bf16
 from lib.training.progress import track
 from lib.training.recipe import Recipe
@@ -26,6 +28,7 @@ from lib.training.tables import cells, spread, trend
 from lib.training.trainer import Trainer, train
 
 __all__ = [
-    "EMA", "Recipe", "Record", "Trainer", "adamw", "autocast", "card", "cells", "constant", "cosine", "fit",
-    "has_native_bf16", "load", "random_batches", "run", "save", "spread", "step_generator", "track", "train", "trend",
+    "EMA", "Recipe", "Record", "Trainer", "adamw", "autocast", "card", "cells", "constant", "cosine", "fit", "hardware",
+    "has_native_bf16", "load", "random_batches", "run", "save", "spread", "step_generator", "to_json", "track", "train",
+    "trend", "versions", "write_atomically",
 ]  # fmt: skip
