@@ -4,15 +4,17 @@ Every row compares one random half of all emoji with the other half after someth
 the floor that the size of the sets sets.
 """
 
+import functools
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from lib.data import EmojiSet, emoji, shapes
+from lib.data import emoji, shapes
+from lib.data.emoji_pictures import is_held_out
 from lib.metrics.damage import add_noise, blend, blur, shift
 from lib.metrics.features import emoji_features, frechet_unit
 from lib.metrics.frechet import frechet_distance
@@ -21,11 +23,11 @@ from lib.metrics.precision_recall import precision_recall
 from lib.training import cells, spread, step_generator
 
 LEVELS = {  # of each kind of damage, from mild to heavy; widths and shifts count pixels of a 32-pixel picture
-    "blur": (0.25, 0.5, 0.75, 1.0, 1.5, 2.0),
-    "noise": (0.02, 0.05, 0.1, 0.2, 0.3, 0.5),
+    "blur": (0.4, 0.6, 0.8, 1.0, 1.5, 2.0),
+    "noise": (0.05, 0.1, 0.15, 0.2, 0.3, 0.5),
     "shift": (1, 2, 4, 6),
     "double exposure": (0.05, 0.1, 0.2, 0.3, 0.5),
-    "subgroups dropped": (0.1, 0.25, 0.5, 0.75, 0.9),
+    "subgroups dropped": (0.0, 0.1, 0.25, 0.5, 0.75, 0.9),  # 0: pictures drawn with repetition, nothing else
     "scenes mixed in": (0.05, 0.1, 0.25, 0.5, 1.0),
 }
 BOTH_SIZES = ("blur", "noise")  # the others are measured at 32 pixels only
@@ -39,6 +41,12 @@ class Case:
     kind: str
     level: float = 0.0
     size: int = 32
+
+    @property
+    def label(self) -> str:
+        """How the table names the row."""
+        level = f" {self.level:g}" if self.level or self.kind in LEVELS else ""
+        return f"{self.kind}{level}, {self.size} px"
 
 
 def feature_distance(seeds: list[int]) -> dict[str, Any]:
@@ -69,13 +77,12 @@ def all_cases() -> dict[str, Case]:
             if size == 32 or kind in BOTH_SIZES:
                 cases += [Case(kind, level, size) for level in levels]
     cases += [Case("two draws", num) for num in SAMPLE_SIZES]
-    return {f"{case.kind} {case.level:g}, {case.size} px" if case.level else f"{case.kind}, {case.size} px": case
-            for case in cases}  # fmt: skip
+    return {case.label: case for case in cases}
 
 
 def measure(case: Case, seed: int) -> dict[str, Any]:
     """One row: the distance, in units too, with precision and recall of the changed set."""
-    real, fake = (emoji_features(images) for images in two_sets(case, seed))
+    real, fake = two_sets(case, seed)
     distance = frechet_distance(real, fake)
     precision, recall = precision_recall(real, fake)
     return {
@@ -84,24 +91,40 @@ def measure(case: Case, seed: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def two_sets(case: Case, seed: int) -> tuple[Float[Tensor, "N 3 S S"], Float[Tensor, "M 3 S S"]]:
-    """The untouched pictures of a row and the ones that something was done to."""
+def two_sets(case: Case, seed: int) -> tuple[Float[Tensor, "N D"], Float[Tensor, "M D"]]:
+    """Features of the untouched pictures of a row, and of those that something was done to."""
+    data, features = emoji(case.size, "all"), clean_features(case.size)
     if case.kind == "train and held-out":
-        return emoji(case.size, "train").images, emoji(case.size, "heldout").images
-    data = emoji(case.size, "all")
+        heldout = torch.tensor([is_held_out(row.base) for row in data.table])
+        return features[~heldout], features[heldout]
     if case.kind == "two draws":  # with replacement, so both are samples of one and the same distribution
         generator = step_generator(seed, int(case.level), "two draws")
         first, second = torch.randint(len(data), (2, int(case.level)), generator=generator)
-        return data.images[first], data.images[second]
+        return features[first], features[second]
     by_concept = case.kind == "halves by concept"
     half = split_bases(data.labels("base")[0], seed) if by_concept else split_pictures(len(data), seed)
-    other = data.where(index=[row.index for row, first in zip(data.table, half.tolist(), strict=True) if not first])
-    return data.images[half], damage(case, other, step_generator(seed, 0, case.kind))
+    return features[half], changed(case, (~half).nonzero().flatten(), step_generator(seed, 0, case.kind))
 
 
-def damage(case: Case, data: EmojiSet, generator: torch.Generator) -> Float[Tensor, "M 3 S S"]:
-    """The pictures of ``data`` after the damage of ``case``."""
-    images, pixel = data.images, case.size / 32
+def changed(case: Case, index: Int[Tensor, " M"], generator: torch.Generator) -> Float[Tensor, "M D"]:
+    """Features of the pictures that ``index`` names after what ``case`` does to them."""
+    features = clean_features(case.size)[index]
+    if case.kind == "subgroups dropped":
+        subgroup = emoji(case.size, "all").labels("subgroup")[0][index]
+        return features[kept_pictures(subgroup, case.level, generator)]
+    if case.kind == "scenes mixed in":
+        num = round(case.level * len(index))
+        order = torch.randperm(len(index), generator=generator)
+        scenes = shapes(num, case.size, generator=generator).images
+        return torch.cat([features[order[num:]], emoji_features(scenes)])
+    if case.level:
+        return emoji_features(damaged(case, emoji(case.size, "all").images[index], generator))
+    return features
+
+
+def damaged(case: Case, images: Float[Tensor, "M 3 S S"], generator: torch.Generator) -> Float[Tensor, "M 3 S S"]:
+    """The pictures after the damage of ``case``."""
+    pixel = case.size / 32
     if case.kind == "blur":
         return torch.cat([blur(part, case.level * pixel) for part in images.split(256)])
     if case.kind == "noise":
@@ -110,24 +133,23 @@ def damage(case: Case, data: EmojiSet, generator: torch.Generator) -> Float[Tens
         return shift(images, int(case.level * pixel), int(case.level * pixel))
     if case.kind == "double exposure":
         return blend(images, images[torch.randperm(len(images), generator=generator)], case.level)
-    if case.kind == "subgroups dropped":
-        return images[kept_pictures(data, case.level, generator)]
-    if case.kind == "scenes mixed in":
-        num = round(case.level * len(images))
-        order = torch.randperm(len(images), generator=generator)
-        return torch.cat([images[order[num:]], shapes(num, case.size, generator=generator).images])
-    return images
+    raise ValueError(f"no damage is called {case.kind!r}; there are {', '.join(LEVELS)}")
 
 
-def kept_pictures(data: EmojiSet, dropped: float, generator: torch.Generator) -> Tensor:
-    """As many pictures as ``data`` has, all from the subgroups that are left when a share of them is dropped.
+def kept_pictures(subgroup: Int[Tensor, " M"], dropped: float, generator: torch.Generator) -> Int[Tensor, " M"]:
+    """As many pictures as before, drawn from the subgroups that are left when a share of them is dropped.
 
     The order in which subgroups go depends on the generator only, so a larger share drops more of the same.
     """
-    subgroup, names = data.labels("subgroup")
-    order = torch.randperm(len(names), generator=generator)
-    left = torch.isin(subgroup, order[round(dropped * len(names)) :]).nonzero().flatten()
-    return left[torch.randint(len(left), (len(data),), generator=generator)]
+    order = torch.randperm(int(subgroup.max()) + 1, generator=generator)
+    left = torch.isin(subgroup, order[round(dropped * len(order)) :]).nonzero().flatten()
+    return left[torch.randint(len(left), (len(subgroup),), generator=generator)]
+
+
+@functools.cache
+def clean_features(size: int) -> Float[Tensor, "N D"]:
+    """Features of all emoji as they are, computed once in a process."""
+    return emoji_features(emoji(size, "all").images)
 
 
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -152,7 +174,8 @@ def rises_with_damage(rows: list[dict[str, Any]]) -> dict[str, bool]:
             rises = []
             for seed in {row["seed"] for row in rows}:
                 own = [row for row in rows if row["seed"] == seed and row["size"] == size]
-                levels = [row["frechet"] for row in own if row["kind"] in ("random halves", kind)]
+                kinds = ("random halves", kind) if LEVELS[kind][0] else (kind,)
+                levels = [row["frechet"] for row in own if row["kind"] in kinds]
                 rises += [low < high for low, high in pairwise(levels)]
             answers[f"{kind}, {size} px"] = all(rises)
     return answers

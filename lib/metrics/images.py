@@ -7,7 +7,7 @@ from einops import rearrange, reduce
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .precision_recall import distance_blocks
+from lib.metrics.precision_recall import distance_blocks
 
 
 class Neighbours(NamedTuple):

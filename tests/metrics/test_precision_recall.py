@@ -89,6 +89,13 @@ def test_the_point_itself_is_no_neighbour():
     assert neighbour_radii(points, k=2).tolist() == [3, 2, 3]
 
 
+def test_copies_of_a_point_are_at_distance_zero_and_not_nearly():
+    """Four copies of a point have balls of radius 0, which a fifth copy must hit although it is far from 0."""
+    points = 1e4 + torch.randn(40, 8, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    assert neighbour_radii(points.repeat(4, 1)).abs().max() == 0
+    assert precision_recall(points.repeat(4, 1), points).precision == 1
+
+
 def test_larger_neighbourhoods_never_lower_a_score():
     """Every ball grows with k, so no covered point can drop out."""
     real, fake = two_clouds(3, 60, 60, 4)
