@@ -42,6 +42,7 @@ def site(tmp_path_factory):
         (folder / f"{name}.html").write_text(pages.page(*widgets), "utf8")
     broken = pages.page(one).replace('"op":"linear"', '"op":"magic"')
     (folder / "broken.html").write_text(broken, "utf8")
+    (folder / "unreadable.html").write_text(pages.page(one).replace('ESM="', 'ESM="((('), "utf8")
     with serve(folder) as address:
         yield address
 
@@ -176,6 +177,15 @@ def test_widgets_and_repeats_on_one_page_do_not_disturb_each_other(seen):
     page.keyboard.press("Shift+ArrowRight")
     settle(page)
     assert [page.locator(".dw-cross").nth(i).get_attribute("aria-valuenow") for i in (1, 2)] == others
+    moved = page.locator(".dw-cross").first.get_attribute("aria-valuenow")
+    page.evaluate("""() => { // as when a cell that shows the first map runs once more
+      const copy = document.querySelector(".dw-root").cloneNode(false), script = document.createElement("script");
+      copy.removeAttribute("data-dw-on");
+      script.textContent = document.querySelector("main script").textContent;
+      document.querySelector("main").append(copy, script); }""")
+    page.wait_for_function("document.querySelectorAll('.dw-cross').length === 4")
+    settle(page)
+    assert page.locator(".dw-cross").first.get_attribute("aria-valuenow") == moved, "the first must not start anew"
 
 
 def test_on_a_phone_a_finger_moves_every_widget_and_nothing_overflows(browser, site):
@@ -235,6 +245,29 @@ def test_without_scripts_a_picture_with_words_stands_in(browser, site):
 def test_a_failure_is_told_in_the_figure(seen):
     """A layer that nobody knows: the figure says so in words instead of staying empty."""
     assert 'a layer of the kind "magic"' in seen.page.inner_text(".dw-error")
+
+
+def test_a_module_that_cannot_load_is_told_below_the_preview(browser, site):
+    """The picture stays, and a sentence says why it does not move."""
+    with visit(browser, f"{site}unreadable.html") as seen:
+        seen.page.wait_for_selector(".dw-error")
+        assert "could not start" in seen.page.inner_text(".dw-error")
+        assert seen.page.locator(".dw-root img").is_visible()
+    assert not seen.outside
+
+
+@pytest.mark.parametrize("seen", ["map"], indirect=True)
+def test_many_events_within_a_frame_make_one_picture(seen):
+    """A fast mouse sends several events a frame; the decoder runs once for them."""
+    drawn = seen.page.evaluate("""async () => {
+      const plain = CanvasRenderingContext2D.prototype.putImageData, slider = document.querySelector(".dw-range");
+      let count = 0;
+      CanvasRenderingContext2D.prototype.putImageData = function (...all) { count++; return plain.apply(this, all); };
+      for (let i = 0; i < 10; i++) { slider.value = i / 10; slider.dispatchEvent(new Event("input")); }
+      await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+      CanvasRenderingContext2D.prototype.putImageData = plain;
+      return count; }""")
+    assert drawn == 1
 
 
 @pytest.mark.parametrize("seen", ["map"], indirect=True)
