@@ -49,9 +49,12 @@ def lab(tmp_path_factory):
     for name, age in (("newer_twin", -3600), ("older_twin", 3600)):
         (folder / f"{name}.md").write_text(TWIN, "utf8")
         os.utime(folder / f"{name}.md", (now - age, now - age))
+    settings = [ROOT / "pyproject.toml", *(ROOT / "chapters").glob("*jupytext*"), *ROOT.glob("*jupytext*")]
+    for path in settings:  # where jupytext looks for what is paired
+        shutil.copy(path, folder)
     for path in CHAPTERS:
         for file in (path, path.with_suffix(".md")):
-            shutil.copy(file, folder)
+            shutil.copy(file, folder)  # copies: the chapters themselves are not touched
         os.utime(folder / path.with_suffix(".md").name, (now + 60, now + 60))
     trust = [sys.executable, "-m", "jupyter", "trust", str(folder / "trusted.ipynb")]
     subprocess.run(trust, env=environment(private), check=True, capture_output=True)
@@ -134,7 +137,7 @@ def test_a_learner_who_edits_and_saves_is_never_refused_and_loses_nothing(page, 
     cells_before = [cell.source for cell in nbformat.read(file, 4).cells]
     open_notebook(page, address, file.name)
     if name in ("alone", "newer_twin", "older_twin"):
-        assert "from the notebook" in page.locator(".jp-CodeCell .cm-content").first.inner_text()
+        page.get_by_text("from the notebook").first.wait_for()
     for edit in ("my_first_edit = 1", "my_second_edit = 2"):
         page.locator(".jp-CodeCell .cm-content").first.click()
         page.keyboard.press("Control+End")
