@@ -1,7 +1,6 @@
 """Why a linear autoencoder is PCA, in fifteen executed steps on a small cloud of points.
 
-Notation: rows x_n of a cloud, mean mu, centred y_n = x_n - mu; decoder matrix D (P x d), encoder matrix E (d x P).
-Bourlard & Kamp 1988; Baldi & Hornik 1989; Eckart & Young 1936.
+Rows x_n of a cloud, mean mu, centred y_n = x_n - mu; decoder matrix D (P x d), encoder matrix E (d x P).
 """
 
 import numpy as np
@@ -83,8 +82,7 @@ def _():
 )
 def _():
     """Hold the decoder still and ask for the best code of one point. That is least squares: the error $y - Dz$ is
-    orthogonal to every column of $D$, or a small change of $z$ would still help. The best encoder is therefore
-    linear."""
+    orthogonal to every column of $D$, or a small change of $z$ would still help. The best encoder is linear."""
     return numeric(Q.code(D, Y), np.linalg.lstsq(D, Y.T, rcond=None)[0].T)
 
 
@@ -183,8 +181,8 @@ def _():
     title="spend them on the largest",
 )
 def _():
-    """With $d$ whole shares to spend, nothing beats the $d$ largest eigenvalues. Equality: the sheet is spanned by their
-    eigenvectors, the principal components."""
+    """With $d$ whole shares to spend, nothing beats the $d$ largest eigenvalues. They are equal if the sheet is spanned
+    by their eigenvectors, the principal components."""
     top = V[:, :d]
     return together(
         at_most(LAMBDA @ Q.shares(V.T @ U), LAMBDA[:d].sum()), numeric(LAMBDA @ Q.shares(V.T @ top), LAMBDA[:d].sum())
@@ -226,8 +224,8 @@ def _():
     title="what stays free",
 )
 def _():
-    """The freedom of step A06 is still there: all these pairs have the same smallest loss. Training finds *some* $A$, so
-    the code of a linear autoencoder is the PCA code mixed by a matrix nobody chose: the subspace, not the axes."""
+    """The freedom of step A06 is still there: all these pairs have the smallest loss. Training finds *some* $A$, so the
+    code of a linear autoencoder is the PCA code mixed by a matrix nobody chose: the subspace, not the axes."""
     mix, top = np.array([[2.0, 1.0], [-1.0, 0.5]]), V[:, :d]
     decoder, encoder = top @ mix, Q.encoder(mix, top)
     return together(
