@@ -8,6 +8,8 @@
 `precision_recall`    do the fakes look real, and is all of the real set reached?
 `psnr`                pixel by pixel, in decibels
 `nearest`             the training pictures closest to a picture
+`read_scene`          shape, colour, size and place of every object in pictures of scenes, without training
+`score_scenes`        how much of what was read is true; `score_captions`: shown as the caption says
 `lib.metrics.damage`  blur, noise, shift and double exposure by known amounts
 ====================  ===============================================================================
 """
@@ -16,11 +18,16 @@ from lib.metrics.features import FeatureNet, emoji_features, frechet_unit
 from lib.metrics.frechet import frechet_distance, gaussian_frechet
 from lib.metrics.images import Neighbours, nearest, psnr
 from lib.metrics.precision_recall import PrecisionRecall, inside_manifold, neighbour_radii, precision_recall
+from lib.metrics.scene_scores import compare_captions, compare_scenes, score_captions, score_scenes
+from lib.metrics.scenes import SceneReading, read_scene
 
 __all__ = [
     "FeatureNet",
     "Neighbours",
     "PrecisionRecall",
+    "SceneReading",
+    "compare_captions",
+    "compare_scenes",
     "emoji_features",
     "frechet_distance",
     "frechet_unit",
@@ -30,4 +37,7 @@ __all__ = [
     "neighbour_radii",
     "precision_recall",
     "psnr",
+    "read_scene",
+    "score_captions",
+    "score_scenes",
 ]
