@@ -116,11 +116,9 @@ class Updater:
         others_follow = self.accelerator and number != self.shards[-1]
         wait = self.accelerator.no_sync(self.objective) if others_follow else contextlib.nullcontext()
         devices = [self.device] if self.device.type == "cuda" else []
-        with (
-            wait,
-            torch.random.fork_rng(devices),
-        ):  # layers with noise of their own, such as dropout, use the global generator
-            torch.manual_seed(generator.initial_seed())
+        with wait, torch.random.fork_rng(devices):
+            # layers with noise of their own, such as dropout, draw from the global generator
+            torch.manual_seed(step_generator(self.seed, step, f"layers in shard {number}").initial_seed())
             with autocast(self.precision, self.device):
                 loss = self.objective(part, generator)
             if loss.ndim:

@@ -40,8 +40,8 @@ class Recipe:
         max_grad_norm: longer gradients are scaled down to this length.
         ema_decay: decay of the weights' running average, which then is what is stored; None stores the weights
             themselves.
-        num_shards: parts of a batch with noise of their own, at most as many processes can share the work. 1 for losses
-            that need the batch in one piece and for models that change buffers in forward.
+        num_shards: parts of a batch with noise of their own; as many processes as divide it can share the work. 1 for
+            losses that need the batch in one piece and for models that change buffers in forward.
         precision: "auto", "bf16" or "fp32".
         half: store the weights as float16.
         evaluate: ``model -> {metric: number}``, run on the stored weights with the global generator seeded.

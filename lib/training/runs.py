@@ -127,7 +127,7 @@ def _store(trainer: Trainer, minutes: float, device: torch.device, folder: Path)
         "steps": trainer.step,
         "recipe": plan,
         "note": recipe.note,
-        "data_hash": recipe.data_hash() if callable(recipe.data_hash) else recipe.data_hash,
+        "data_hash": plan.pop("data_hash"),
         "hardware": hardware(device),
         "num_processes": trainer.num_processes,
         "minutes": round(minutes, 3),

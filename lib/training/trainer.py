@@ -1,5 +1,6 @@
 """One training of a recipe, step by step, with a state that can be put into a file and taken out again bit for bit."""
 
+import functools
 import json
 from dataclasses import astuple
 from typing import Any
@@ -54,6 +55,11 @@ class Trainer:
         """How many updates have been made."""
         return len(self.history)
 
+    @functools.cached_property
+    def data_hash(self) -> str:
+        """The hash of the data, or the name of what draws them."""
+        return self.recipe.data_hash() if callable(self.recipe.data_hash) else self.recipe.data_hash
+
     @property
     def result(self) -> nn.Module:
         """The model that is worth keeping: the average if the recipe keeps one, in eval mode."""
@@ -73,6 +79,7 @@ class Trainer:
             "seed": self.seed,
             "num_steps": self.num_steps,
             "precision": self.update.precision,
+            "data_hash": self.data_hash,
         }
         return json.loads(json.dumps(plan))
 
@@ -103,6 +110,7 @@ class Trainer:
         """
         meta, tensors = _read_state(content)
         ours = self.plan()
+        meta["plan"].setdefault("data_hash", self.data_hash)
         for key in sorted(ours.keys() | meta["plan"].keys()):
             before, now = meta["plan"].get(key), ours.get(key)
             if before != now:

@@ -103,6 +103,18 @@ def test_noise_of_layers_follows_from_seed_and_step_and_spares_the_caller():
     assert run(before=1, seed=7) == run(before=2, seed=7) != run(before=1, seed=8)
 
 
+def test_noise_of_layers_is_not_the_noise_of_the_loss():
+    """One stream of numbers for both would couple, say, a dropout mask with the noise of a diffusion loss."""
+    drawn = []
+
+    def watch(model, batch, generator):
+        drawn.append((torch.rand(4), torch.rand(4, generator=generator)))
+        return squared(model, batch, None)
+
+    list(fit(linear(), watch, [data()], 2, precision="fp32"))
+    assert not any(ours.equal(theirs) for ours, theirs in drawn) and not drawn[0][0].equal(drawn[1][0])
+
+
 @pytest.mark.parametrize("broken", [float("nan"), INF])
 def test_a_loss_that_is_not_finite_stops_training_and_names_the_step(broken):
     """The weights stay those of the last good step, so they can be looked at."""

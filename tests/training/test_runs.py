@@ -77,6 +77,7 @@ def test_a_state_keeps_the_memory_layout_of_the_weights(recipe):
         ({"ema_decay": None}, "ema_decay"),
         ({"schedule": partial(cosine, warmup=0.5)}, "schedule"),
         ({"build": (SmokeNet, {"width": 8})}, "kwargs"),
+        ({"data_hash": lambda: "other"}, "data_hash = 'drawn by .*'other'"),
     ],
 )
 def test_a_state_of_another_recipe_is_refused(recipe, change, said):
