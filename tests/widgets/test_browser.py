@@ -320,6 +320,11 @@ def test_the_sliders_of_the_noise_move_sample_curve_and_picture(seen):
         assert slider.get_attribute("aria-valuetext") != spoken
         assert (before[1] != after[1]) == curve_moves
         assert all(before[i] != after[i] for i in (0, 2, 3, 4))
+    field = page.locator(".dw-number").first
+    field.fill("99")
+    page.keyboard.press("Enter")
+    assert state() == seen_states[-1], "mu stays on its slider"
+    assert field.evaluate("e => e.validity.rangeOverflow")
 
 
 @pytest.mark.parametrize("seen", ["noise"], indirect=True)

@@ -3,7 +3,7 @@ import { asWidget, freshId, h, listener } from "./ui.js";
 
 // ---- what stands on the page, tested in node
 
-// One entry for each group of the level (with the positions of its steps), or for each step where the level has no groups.
+// One entry for each group of the level (with the positions of its steps), or for each step of a level without groups.
 export function outline(steps, groups, level) {
   const members = groups[String(level)];
   if (!members || !members.length) return steps.map((_, i) => ({ step: i }));
@@ -24,7 +24,7 @@ export const startsAfresh = (steps, i, first) => i === first || steps[i].before_
 // ---- elements
 
 const WORDS = { passed: "checked", failed: "failed", open: "not checked" };
-const MARKS = { passed: "\u2713", failed: "\u2717", open: "\u2013" };
+const MARKS = { passed: "✓", failed: "✗", open: "–" };
 
 function badge(state, detail) {
   const text = detail ? `${WORDS[state]}: ${detail}` : WORDS[state];
@@ -41,7 +41,8 @@ function markup(tag, className, source) {
 function stepItem(steps, i, first) {
   const step = steps[i], parts = [];
   if (startsAfresh(steps, i, first) && step.before_mathml) parts.push(markup("div", "dw-formula", step.before_mathml));
-  parts.push(h("div", { class: "dw-arrow" }, h("span", { class: "dw-sign", "aria-hidden": "true" }, "\u2192"), markup("div", "dw-formula", step.after_mathml)));
+  const sign = h("span", { class: "dw-sign", "aria-hidden": "true" }, "→");
+  parts.push(h("div", { class: "dw-arrow" }, sign, markup("div", "dw-formula", step.after_mathml)));
   const detail = step.result && step.result !== step.kind ? `${step.kind}, ${step.result}` : step.kind;
   return h("li", { class: "dw-step", tabindex: -1, "data-step": step.id },
     h("div", { class: "dw-step-head" }, h("span", { class: "dw-step-id" }, step.id), badge(step.state, detail)),
@@ -50,11 +51,13 @@ function stepItem(steps, i, first) {
 
 function groupItem(steps, entry, isOpen, toggle) {
   const { group } = entry, id = freshId(), list = h("ol", { class: "dw-steps dw-inner", id });
-  const button = h("button", { type: "button", class: "dw-fold", "aria-expanded": isOpen, "aria-controls": id, "data-group": group.id, onclick: () => toggle(group.id) },
-    h("span", { class: "dw-caret", "aria-hidden": "true" }), group.title);
+  const state = { "aria-expanded": isOpen, "aria-controls": id, "data-group": group.id, onclick: () => toggle(group.id) };
+  const caret = h("span", { class: "dw-caret", "aria-hidden": "true" });
+  const button = h("button", { type: "button", class: "dw-fold", ...state }, caret, group.title);
   const count = entry.steps.length, from = steps[group.first].id, to = steps[group.last].id;
-  const item = h("li", { class: "dw-group" },
-    h("div", { class: "dw-step-head" }, button, h("span", { class: "dw-count" }, count === 1 ? from : `${from} to ${to}, ${count} steps`), badge(stateOf(steps, entry.steps))));
+  const extent = h("span", { class: "dw-count" }, count === 1 ? from : `${from} to ${to}, ${count} steps`);
+  const head = h("div", { class: "dw-step-head" }, button, extent, badge(stateOf(steps, entry.steps)));
+  const item = h("li", { class: "dw-group" }, head);
   if (isOpen) list.append(...entry.steps.map((i) => stepItem(steps, i, group.first)));
   else if (group.summary_mathml) item.append(markup("div", "dw-formula", group.summary_mathml));
   list.hidden = !isOpen;
@@ -66,9 +69,10 @@ function groupItem(steps, entry, isOpen, toggle) {
 function watchFormulas(root) {
   const check = () => root.querySelectorAll(".dw-formula").forEach((box) => {
     const scrolls = box.scrollWidth > box.clientWidth + 1;
-    box.toggleAttribute("tabindex", scrolls);
-    if (scrolls) { box.tabIndex = 0; box.setAttribute("role", "group"); box.setAttribute("aria-label", "formula, scrolls sideways"); }
-    else { box.removeAttribute("role"); box.removeAttribute("aria-label"); }
+    const needed = { tabindex: 0, role: "group", "aria-label": "formula, scrolls sideways" };
+    for (const [name, value] of Object.entries(needed)) {
+      if (scrolls) box.setAttribute(name, value); else box.removeAttribute(name);
+    }
   });
   const observer = new ResizeObserver(check);
   observer.observe(root);
@@ -83,30 +87,38 @@ function render({ model, el }) {
   const all = h("button", { type: "button", class: "dw-button" });
 
   const segments = h("fieldset", { class: "dw-segments" }, h("legend", {}, "Zoom"), ...levels.map((level) => {
-    const id = freshId(), input = h("input", { type: "radio", name, id, value: level, onchange: () => { model.set("zoom", level); model.save_changes(); } });
-    return h("span", { class: "dw-segment" }, input, h("label", { for: id }, `${outline(steps, groups, level).length} steps`));
+    const id = freshId(), choose = () => { model.set("zoom", level); model.save_changes(); };
+    const input = h("input", { type: "radio", name, id, value: level, onchange: choose });
+    const count = outline(steps, groups, level).length;
+    return h("span", { class: "dw-segment" }, input, h("label", { for: id }, `${count} steps`));
   }));
 
   const entries = () => outline(steps, groups, model.get("zoom"));
   const stops = () => [...list.querySelectorAll(".dw-fold, .dw-step")].filter((e) => !e.closest("[hidden]"));
   const groupOf = (stepId) => entries().find((e) => e.group && e.steps.some((i) => steps[i].id === stepId))?.group.id;
-  const find = (stop) => stop && (stop.dataset.step ? `[data-step="${CSS.escape(stop.dataset.step)}"]` : `[data-group="${CSS.escape(stop.dataset.group)}"]`);
+  const find = (stop) => { // how to find the same place again after the list was drawn anew
+    const kind = stop?.dataset.step ? "step" : "group";
+    return stop && `[data-${kind}="${CSS.escape(stop.dataset[kind])}"]`;
+  };
 
   const markCurrent = () => {
     const current = model.get("step");
     let reachable = null;
     for (const stop of stops()) {
       const isCurrent = stop.dataset.step !== undefined && stop.dataset.step === current;
-      if (stop.classList.contains("dw-step")) { stop.tabIndex = isCurrent ? 0 : -1; stop.classList.toggle("dw-current", isCurrent); }
-      if (isCurrent) { stop.setAttribute("aria-current", "step"); reachable = stop; } else stop.removeAttribute("aria-current");
+      if (stop.dataset.step) stop.tabIndex = isCurrent ? 0 : -1;
+      stop.classList.toggle("dw-current", isCurrent);
+      if (isCurrent) reachable = stop;
+      if (isCurrent) stop.setAttribute("aria-current", "step"); else stop.removeAttribute("aria-current");
     }
     const first = list.querySelector(".dw-step");
     if (!reachable && first && !groups[String(model.get("zoom"))]) first.tabIndex = 0; // one way in by the Tab key
   };
   const draw = () => {
-    const focused = find(list.contains(document.activeElement) ? document.activeElement.closest(".dw-step, .dw-fold") : null);
+    const active = document.activeElement, focused = list.contains(active) && find(active.closest(".dw-step, .dw-fold"));
     const shown = entries(), folded = shown.filter((e) => e.group);
-    list.replaceChildren(...shown.map((e) => (e.group ? groupItem(steps, e, open.has(e.group.id), toggle) : stepItem(steps, e.step, 0))));
+    const item = (e) => (e.group ? groupItem(steps, e, open.has(e.group.id), toggle) : stepItem(steps, e.step, 0));
+    list.replaceChildren(...shown.map(item));
     segments.querySelectorAll("input").forEach((input) => (input.checked = Number(input.value) === model.get("zoom")));
     const passed = steps.filter((s) => s.state === "passed").length;
     count.textContent = `${passed} of ${steps.length} steps checked`;
@@ -126,7 +138,8 @@ function render({ model, el }) {
 
   list.addEventListener("keydown", (e) => {
     const here = e.target.closest?.(".dw-step, .dw-fold"), places = stops(), at = places.indexOf(here);
-    if (at < 0 || e.ctrlKey || e.metaKey || e.altKey || (e.target.classList.contains("dw-formula") && /Left|Right/.test(e.key))) return;
+    const scrolls = e.target.classList.contains("dw-formula") && /Left|Right/.test(e.key);
+    if (at < 0 || scrolls || e.ctrlKey || e.metaKey || e.altKey) return;
     const goal = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: places.length - 1 }[e.key];
     const folds = here.dataset.group && { ArrowRight: "false", ArrowLeft: "true" }[e.key];
     if (goal !== undefined) places[goal]?.focus();
@@ -139,10 +152,13 @@ function render({ model, el }) {
     const step = e.target.closest(".dw-step");
     if (step && step.dataset.step !== model.get("step")) { model.set("step", step.dataset.step); model.save_changes(); }
   });
-  list.addEventListener("click", (e) => { const step = e.target.closest(".dw-step"); if (step && !getSelection()?.toString()) step.focus({ preventScroll: true }); });
+  list.addEventListener("click", (e) => {
+    if (!getSelection()?.toString()) e.target.closest(".dw-step")?.focus({ preventScroll: true });
+  });
 
   el.classList.add("dw-derivation");
-  el.append(h("div", { class: "dw-bar" }, h("strong", { class: "dw-title" }, model.get("title")), segments, all, count), list);
+  const title = h("strong", { class: "dw-title" }, model.get("title"));
+  el.append(h("div", { class: "dw-bar" }, title, segments, all, count), list);
   const watch = watchFormulas(el), listen = listener(model);
   listen("zoom", () => { open.clear(); reveal(); draw(); });
   listen("step", () => {

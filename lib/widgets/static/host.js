@@ -1,4 +1,4 @@
-// Starts a widget on a page without a kernel. In scope: KEY (hash of all that follows), STATE, ESM, ESM_KEY, CSS, CSS_KEY.
+// Starts a widget on a page without a kernel. In scope: STATE, ESM, CSS, their hashes, and KEY, the hash of all.
 const toView = (base64) => new DataView(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)).buffer);
 const revive = (v) => {
   if (v === null || typeof v !== "object") return v;
@@ -22,7 +22,10 @@ const makeModel = () => {
 };
 // one module and one style for all widgets of a kind on the page
 const shared = (window.courseWidgets ??= { modules: {} });
-const load = () => (shared.modules[ESM_KEY] ??= import(URL.createObjectURL(new Blob([ESM], { type: "text/javascript" }))));
+const load = () => {
+  const file = new Blob([ESM], { type: "text/javascript" });
+  return (shared.modules[ESM_KEY] ??= import(URL.createObjectURL(file)));
+};
 const start = async (root) => {
   if (CSS && !document.querySelector(`style[data-dw-css="${CSS_KEY}"]`)) {
     const style = document.createElement("style");
@@ -41,7 +44,7 @@ for (const root of document.querySelectorAll(`.dw-root[data-dw="${KEY}"]:not([da
   start(root).catch((error) => {
     const note = document.createElement("p");
     note.className = "dw-error";
-    note.textContent = `The interactive figure could not start in this browser (${error.message}). The picture shows its first state.`;
+    note.textContent = `The interactive figure could not start here (${error.message}). Its first state is shown instead.`;
     root.append(note);
   });
 }

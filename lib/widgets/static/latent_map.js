@@ -6,7 +6,10 @@ import { asWidget, calm, clamp, decimals, drawPicture, frames, freshId, h, liste
 // ---- the map: an SVG for the codes, over it a cross that can be grabbed
 
 const SIZE = 320, LEFT = 34, TOP = 8, WIDTH = LEFT + SIZE + 8, HEIGHT = TOP + SIZE + 26;
-const SHAPES = ["m-3,0a3,3 0 1,0 6,0a3,3 0 1,0-6,0z", "m-2.7-2.7h5.4v5.4h-5.4z", "m0-3.6l3.4,6h-6.8z", "m0-3.7l3.7,3.7l-3.7,3.7l-3.7-3.7z", "m0,3.6l3.4-6h-6.8z"];
+const SHAPES = [ // disc, square, triangle, diamond, triangle upside down: groups differ by more than colour
+  "m-3,0a3,3 0 1,0 6,0a3,3 0 1,0-6,0z", "m-2.7-2.7h5.4v5.4h-5.4z", "m0-3.6l3.4,6h-6.8z",
+  "m0-3.7l3.7,3.7l-3.7,3.7l-3.7-3.7z", "m0,3.6l3.4-6h-6.8z",
+];
 const NUM_COLOURS = 10;
 
 const toMap = ({ center, radius }, x, y) =>
@@ -20,9 +23,10 @@ function drawAxes(axes, view) {
     for (const v of ticks(view.center[axis] - view.radius, view.center[axis] + view.radius)) {
       const [x, y] = toMap(view, axis ? view.center[0] : v, axis ? v : view.center[1]);
       const ends = axis ? { x1: LEFT, x2: LEFT + SIZE, y1: y, y2: y } : { x1: x, x2: x, y1: TOP, y2: TOP + SIZE };
-      const place = axis ? { x: LEFT - 5, y: y + 4, "text-anchor": "end" } : { x, y: TOP + SIZE + 15, "text-anchor": "middle" };
+      const place = axis ? { x: LEFT - 5, y: y + 4 } : { x, y: TOP + SIZE + 15 };
       parts.push(h("line", { ...ends, class: v === 0 ? "dw-zero" : "dw-grid" }));
-      parts.push(h("text", { ...place, class: "dw-tick" }, String(v).replace("-", "\u2212")));
+      const number = String(v).replace("-", "\u2212");
+      parts.push(h("text", { ...place, "text-anchor": axis ? "end" : "middle", class: "dw-tick" }, number));
     }
   }
   axes.replaceChildren(...parts);
@@ -85,7 +89,8 @@ function makeGrid(side = 9) {
 
 // The cross follows the pointer; arrow keys move it by a hundredth of the map, with Shift by a tenth.
 function makeCross(map, svg, { getZ, getView, move, done }) {
-  const cross = h("div", { class: "dw-cross", role: "slider", tabindex: 0, "aria-label": "Point z on the map, moved by the arrow keys", "aria-roledescription": "point on a map" });
+  const spoken = { "aria-label": "Point z on the map, moved by the arrow keys", "aria-roledescription": "point on a map" };
+  const cross = h("div", { class: "dw-cross", role: "slider", tabindex: 0, ...spoken });
   let offset = null;
   const pointer = (e) => {
     const box = svg.getBoundingClientRect();
@@ -93,7 +98,7 @@ function makeCross(map, svg, { getZ, getView, move, done }) {
   };
   const follow = (e) => {
     const [px, py] = pointer(e);
-    move(fromMap(getView(), clamp(px - offset[0], LEFT, LEFT + SIZE), clamp(py - offset[1], TOP, TOP + SIZE)), true);
+    move(fromMap(getView(), clamp(px - offset[0], LEFT, LEFT + SIZE), clamp(py - offset[1], TOP, TOP + SIZE)));
   };
   const release = () => { if (offset) { offset = null; done(); } };
   map.addEventListener("pointerdown", (e) => {
@@ -109,140 +114,162 @@ function makeCross(map, svg, { getZ, getView, move, done }) {
   for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) map.addEventListener(end, release);
   const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
   cross.addEventListener("keydown", (e) => {
-    const arrow = ARROWS[e.key], view = getView(), step = (e.shiftKey ? 0.2 : 0.02) * view.radius;
+    const arrow = ARROWS[e.key], { center, radius } = getView(), step = (e.shiftKey ? 0.2 : 0.02) * radius;
     if (!arrow) return;
     e.preventDefault();
     e.stopPropagation(); // JupyterLab would move to the next cell
-    move(getZ().map((v, i) => clamp(v + step * arrow[i], view.center[i] - view.radius, view.center[i] + view.radius)), true);
+    move(getZ().map((v, i) => clamp(v + step * arrow[i], center[i] - radius, center[i] + radius)));
   });
   cross.addEventListener("keyup", (e) => { if (ARROWS[e.key]) done(); });
   return cross;
+}
+
+// A button that moves z outwards from the cloud until it is stopped or three radii away.
+// Where the reader's system asks for less motion, a press makes one step.
+function makeWalk({ now, getZ, move, done }) {
+  const button = h("button", { type: "button", class: "dw-button" });
+  let frame = 0;
+  const label = () => {
+    button.textContent = frame ? "Stop" : calm() ? "Step off the cloud" : "Walk off the cloud";
+    button.setAttribute("aria-pressed", String(frame !== 0));
+  };
+  const isFar = () => distanceFrom(now().cloud, getZ()) >= 3 * now().cloud.radius;
+  const step = (share) => move(stepOut(now().cloud, getZ(), share * now().cloud.radius));
+  const stop = () => { if (frame) { cancelAnimationFrame(frame); frame = 0; label(); } };
+  const go = () => {
+    let before = performance.now();
+    const tick = (time) => {
+      step((0.4 * clamp(time - before, 0, 100)) / 1000); // 0.4 radii a second
+      before = time;
+      frame = requestAnimationFrame(tick);
+      if (isFar()) { stop(); done(); }
+    };
+    frame = requestAnimationFrame(tick);
+    label();
+  };
+  button.addEventListener("click", () => {
+    if (frame) { stop(); done(); return; }
+    if (isFar()) move(now().cloud.center);
+    if (calm()) { step(0.25); done(); } else go();
+  });
+  label();
+  return { button, stop };
+}
+
+// What lies nearest: the code (a ring on the map), the training picture (a thumbnail with its name), and how far it is.
+function makeNearest(model, onLoad) {
+  const tile = model.get("tile"), count = model.get("num_pictures"), names = model.get("names"), sprite = new Image();
+  const thumbnail = h("canvas", { class: "dw-thumb", width: tile, height: tile, role: "img" });
+  const caption = h("span", { class: "dw-near" }), readout = h("output", { class: "dw-readout", "aria-live": "off" });
+  const ring = h("circle", { r: 7, class: "dw-ring" });
+  const below = h("figcaption", {}, "nearest training picture", h("br"), caption);
+  const figure = count ? [h("figure", { class: "dw-figure" }, thumbnail, below)] : [];
+  if (count) {
+    sprite.addEventListener("load", onLoad);
+    sprite.src = URL.createObjectURL(new Blob([model.get("sprite")], { type: "image/png" }));
+  }
+  const showPicture = (index) => {
+    if (sprite.complete && sprite.naturalWidth) {
+      const columns = sprite.naturalWidth / tile, from = [(index % columns) * tile, Math.floor(index / columns) * tile];
+      thumbnail.getContext("2d").drawImage(sprite, ...from, tile, tile, 0, 0, tile, tile);
+    }
+    caption.textContent = names[index] ?? "";
+    thumbnail.setAttribute("aria-label", ["Nearest training picture", names[index]].filter(Boolean).join(": "));
+    return names[index] ? `, nearest picture ${names[index]}` : "";
+  };
+  const update = ({ codes, gap }, view, z) => { // returns words for those who listen
+    const { index, distance } = nearest(codes, z), where = distance <= 3 * gap ? "in the cloud" : "off the cloud";
+    const [x, y] = toMap(view, codes[2 * index], codes[2 * index + 1]);
+    ring.setAttribute("cx", x); ring.setAttribute("cy", y);
+    const away = show(distance, decimals(gap)), times = show(distance / gap, 1);
+    readout.textContent = `Nearest code ${away} away, ${times} times the usual gap: ${where}.`;
+    return where + (count ? showPicture(nearest(codes, z, count).index) : "");
+  };
+  return { figure, readout, ring, update, stop: () => URL.revokeObjectURL(sprite.src) };
 }
 
 // ---- the widget
 
 function render({ model, el }) {
   const models = new Map(model.get("models").map((entry) => [entry.label, prepare(entry)]));
-  const labels = model.get("labels").byteLength ? model.get("labels") : null;
-  const groups = model.get("group_names"), names = model.get("names"), numPictures = model.get("num_pictures");
-  const tile = model.get("tile"), sprite = new Image();
-  let now = models.get(model.get("model")), view = viewSquare(now.cloud, model.get("z")), drawn = null, walking = 0;
+  const labels = model.get("labels").byteLength ? model.get("labels") : null, groups = model.get("group_names");
+  const getZ = () => model.get("z");
+  let now = models.get(model.get("model")), view = viewSquare(now.cloud, getZ()), drawn = {};
+  let frozen = false; // while a drag lasts, the map does not move under the hand
+
+  // changes: JavaScript moves z, Python hears of it when the hand lets go
+  const tidy = (v) => { // five figures are enough
+    const unit = 10 ** (Math.floor(Math.log10(now.cloud.radius)) - 4);
+    return Number((Math.round(v / unit) * unit).toPrecision(12));
+  };
+  const move = (z) => { frozen = false; model.set("z", z.map(tidy)); };
+  const byHand = (z) => { walk.stop(); frozen = true; model.set("z", z.map(tidy)); };
+  const done = () => { frozen = false; ask(); model.save_changes(); };
 
   // elements
-  const paths = Array.from({ length: Math.max(1, groups.length) }, (_, group) => h("path", { class: `dw-dot dw-g${group % NUM_COLOURS}` }));
-  const axes = h("g"), ring = h("circle", { r: 7, class: "dw-ring" });
-  const svg = h("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "dw-plot", role: "img", "aria-label": "Codes of the pictures, coloured by group" },
-    h("rect", { x: LEFT, y: TOP, width: SIZE, height: SIZE, class: "dw-frame" }), axes, ...paths, ring,
-    h("text", { x: LEFT + SIZE - 4, y: TOP + SIZE - 6, "text-anchor": "end", class: "dw-axis" }, "z\u2081"),
-    h("text", { x: LEFT + 6, y: TOP + 14, class: "dw-axis" }, "z\u2082"));
-  const grid = makeGrid(), map = h("div", { class: "dw-map" }, grid.canvas, svg);
-  const gridBox = h("input", { type: "checkbox", onchange: () => { model.set("grid", gridBox.checked); model.save_changes(); } });
-  const picture = h("canvas", { class: "dw-picture", role: "img", "aria-label": "Decoded picture" });
-  const thumbnail = h("canvas", { class: "dw-thumb", width: tile, height: tile, role: "img", "aria-label": "Nearest training picture" });
-  const nearName = h("span", { class: "dw-near" }), readout = h("output", { class: "dw-readout", "aria-live": "off" });
-  const choiceId = freshId();
-  const choice = h("select", { id: choiceId, class: "dw-select", onchange: () => { model.set("model", choice.value); model.save_changes(); } },
-    ...[...models.keys()].map((label) => h("option", { value: label }, label)));
-  const walk = h("button", { type: "button", class: "dw-button", "aria-pressed": "false" });
-  const back = h("button", { type: "button", class: "dw-button" }, "Back to the nearest code");
-
-  // changes
-  const tidy = (v) => { const unit = 10 ** (Math.floor(Math.log10(now.cloud.radius)) - 4); return Number((Math.round(v / unit) * unit).toPrecision(12)); };
-  const move = (z, keepView = false) => { frozen = keepView; model.set("z", z.map(tidy)); };
-  const done = () => { frozen = false; ask(); model.save_changes(); };
-  let frozen = false; // while a drag lasts, the map does not move under the hand
-  const byHand = (z) => { stopWalk(); move(z, true); };
-  const cross = makeCross(map, svg, { getZ: () => model.get("z"), getView: () => view, move: byHand, done });
+  const ask = frames(el, () => paint());
+  const walk = makeWalk({ now: () => now, getZ, move, done }), near = makeNearest(model, ask), grid = makeGrid();
+  const dots = (_, group) => h("path", { class: `dw-dot dw-g${group % NUM_COLOURS}` });
+  const paths = Array.from({ length: Math.max(1, groups.length) }, dots), axes = h("g");
+  const about = { role: "img", "aria-label": "Codes of the pictures" };
+  const svg = h("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "dw-plot", ...about },
+    h("rect", { x: LEFT, y: TOP, width: SIZE, height: SIZE, class: "dw-frame" }), axes, ...paths, near.ring,
+    h("text", { x: LEFT + SIZE - 4, y: TOP + SIZE - 6, "text-anchor": "end", class: "dw-axis" }, "z₁"),
+    h("text", { x: LEFT + 6, y: TOP + 14, class: "dw-axis" }, "z₂"));
+  const map = h("div", { class: "dw-map" }, grid.canvas, svg);
+  const cross = makeCross(map, svg, { getZ, getView: () => view, move: byHand, done });
   map.append(cross);
-  const sliders = [0, 1].map((axis) => slider({
-    label: axis ? "z\u2082" : "z\u2081", min: -1, max: 1, step: 0.01, onDone: done,
-    onInput: (v) => { const z = [...model.get("z")]; z[axis] = v; byHand(z); },
+  const picture = h("canvas", { class: "dw-picture", role: "img" });
+  const sliders = ["z₁", "z₂"].map((label, axis) => slider({
+    label, min: -1, max: 1, step: 0.01, limits: [-1e6, 1e6], onDone: done,
+    onInput: (v) => byHand(getZ().map((old, i) => (i === axis ? v : old))),
   }));
+  const tell = (name, value) => { model.set(name, value); model.save_changes(); };
+  const gridBox = h("input", { type: "checkbox", onchange: () => tell("grid", gridBox.checked) }), choiceId = freshId();
+  const choice = h("select", { id: choiceId, class: "dw-select", onchange: () => tell("model", choice.value) },
+    ...[...models.keys()].map((label) => h("option", { value: label }, label)));
+  const back = h("button", { type: "button", class: "dw-button", onclick: () => {
+    const { index } = nearest(now.codes, getZ());
+    walk.stop(); move([now.codes[2 * index], now.codes[2 * index + 1]]); done();
+  } }, "Back to the nearest code");
 
-  // the walk
-  const label = () => { walk.textContent = walking ? "Stop" : calm() ? "Step off the cloud" : "Walk off the cloud"; walk.setAttribute("aria-pressed", Boolean(walking)); };
-  const farthest = () => distanceFrom(now.cloud, model.get("z")) >= 3 * now.cloud.radius;
-  const stopWalk = () => { if (walking) { cancelAnimationFrame(walking); walking = 0; label(); } };
-  const startWalk = () => {
-    let before = performance.now();
-    const tick = (time) => {
-      move(stepOut(now.cloud, model.get("z"), (clamp(time - before, 0, 100) / 1000) * 0.4 * now.cloud.radius));
-      before = time;
-      walking = requestAnimationFrame(tick);
-      if (farthest()) { stopWalk(); done(); }
-    };
-    walking = requestAnimationFrame(tick);
-    label();
-  };
-  walk.addEventListener("click", () => {
-    if (walking) { stopWalk(); done(); return; }
-    if (farthest()) move(now.cloud.center);
-    if (calm()) { move(stepOut(now.cloud, model.get("z"), 0.25 * now.cloud.radius)); done(); } else startWalk();
-  });
-  back.addEventListener("click", () => {
-    const { index } = nearest(now.codes, model.get("z"));
-    stopWalk(); move([now.codes[2 * index], now.codes[2 * index + 1]]); done();
-  });
-
-  // drawing
+  // drawing: the map only when it changed, everything else at every step
   const drawMap = () => {
-    drawn = { now, radius: view.radius, grid: model.get("grid") };
-    gridBox.checked = drawn.grid;
-    grid.canvas.hidden = !drawn.grid;
     drawAxes(axes, view);
     drawCodes(paths, now.codes, labels, view);
-    if (model.get("grid")) grid.start(now, view);
-    sliders.forEach((s, axis) => s.range(view.center[axis] - view.radius, view.center[axis] + view.radius, view.radius / 200));
-  };
-  const drawNear = (z) => {
-    const { index, distance } = nearest(now.codes, z), times = distance / now.gap;
-    const near = numPictures ? nearest(now.codes, z, numPictures).index : -1;
-    const [cx, cy] = toMap(view, now.codes[2 * index], now.codes[2 * index + 1]);
-    ring.setAttribute("cx", cx); ring.setAttribute("cy", cy);
-    if (near >= 0 && sprite.complete && sprite.naturalWidth) {
-      const columns = sprite.naturalWidth / tile;
-      thumbnail.getContext("2d").drawImage(sprite, (near % columns) * tile, Math.floor(near / columns) * tile, tile, tile, 0, 0, tile, tile);
-    }
-    const name = near >= 0 && names.length ? names[near] : "";
-    nearName.textContent = name;
-    thumbnail.setAttribute("aria-label", `Nearest training picture${name ? ": " + name : ""}`);
-    const where = times <= 3 ? "in the cloud" : "off the cloud";
-    readout.textContent = `Nearest code ${show(distance, decimals(now.gap))} away, ${show(times, 1)} times the usual gap: ${where}.`;
-    return `${where}${name ? ", nearest picture " + name : ""}`;
+    const { center, radius } = view;
+    sliders.forEach((s, axis) => s.range(center[axis] - radius, center[axis] + radius, radius / 200));
+    choice.value = now.label;
+    gridBox.checked = drawn.grid;
+    grid.canvas.hidden = !drawn.grid;
+    if (drawn.grid) grid.start(now, view); else grid.stop();
   };
   const paint = () => {
-    const z = model.get("z");
-    now = models.get(model.get("model")) ?? now;
-    choice.value = now.label;
-    if (!frozen || drawn?.now !== now) view = viewSquare(now.cloud, z);
-    if (drawn?.now !== now || drawn.radius !== view.radius || drawn.grid !== model.get("grid")) drawMap();
-    const [x, y] = toMap(view, ...z);
+    const z = getZ(), wanted = { now: models.get(model.get("model")) ?? now, grid: model.get("grid") };
+    if (!frozen || wanted.now !== now) view = viewSquare(wanted.now.cloud, z);
+    now = wanted.now;
+    wanted.radius = view.radius;
+    if (Object.keys(wanted).some((key) => wanted[key] !== drawn[key])) { drawn = wanted; drawMap(); }
+    const [x, y] = toMap(view, ...z), digits = decimals(now.cloud.radius / 100);
+    const point = `z = (${show(z[0], digits)}, ${show(z[1], digits)})`, where = near.update(now, view, z);
     cross.style.left = `${(100 * x) / WIDTH}%`; cross.style.top = `${(100 * y) / HEIGHT}%`;
-    drawPicture(picture, now.decode(z), now.shape);
-    const digits = decimals(now.cloud.radius / 100), point = `z = (${show(z[0], digits)}, ${show(z[1], digits)})`, where = drawNear(z);
-    picture.setAttribute("aria-label", `Picture decoded at ${point}`);
     cross.setAttribute("aria-valuenow", z[0]); cross.setAttribute("aria-valuetext", `${point}, ${where}`);
+    drawPicture(picture, now.decode(z), now.shape);
+    picture.setAttribute("aria-label", `Picture decoded at ${point}`);
     sliders.forEach((s, axis) => s.set(z[axis], `${show(z[axis], digits)}, ${where}`, digits));
   };
-  const ask = frames(el, paint);
 
   // together
-  const top = h("div", { class: "dw-bar" });
-  if (models.size > 1) top.append(h("label", { for: choiceId, class: "dw-name" }, model.get("choice_label")), choice);
-  top.append(walk, back, h("label", { class: "dw-check" }, gridBox, "Decoded grid"));
-  const side = h("div", { class: "dw-side" }, h("figure", { class: "dw-figure" }, picture, h("figcaption", {}, "decoded")));
-  if (numPictures) side.append(h("figure", { class: "dw-figure" }, thumbnail, h("figcaption", {}, "nearest training picture", h("br"), nearName)));
-  el.append(top, h("div", { class: "dw-main" }, map, side), readout, h("div", { class: "dw-sliders" }, ...sliders.map((s) => s.element)));
+  const bar = h("div", { class: "dw-bar" }, walk.button, back, h("label", { class: "dw-check" }, gridBox, "Decoded grid"));
+  if (models.size > 1) bar.prepend(h("label", { for: choiceId, class: "dw-name" }, model.get("choice_label")), choice);
+  const decoded = h("figure", { class: "dw-figure" }, picture, h("figcaption", {}, "decoded"));
+  const main = h("div", { class: "dw-main" }, map, h("div", { class: "dw-side" }, decoded, ...near.figure));
+  el.append(bar, main, near.readout, h("div", { class: "dw-sliders" }, ...sliders.map((s) => s.element)));
   if (groups.length > 1) el.append(legend(groups, paths));
-  label();
-  if (numPictures) {
-    sprite.addEventListener("load", ask);
-    sprite.src = URL.createObjectURL(new Blob([model.get("sprite")], { type: "image/png" }));
-  }
   const listen = listener(model);
   listen(["z", "model", "grid"], ask);
   ask.now();
-  return () => { stopWalk(); grid.stop(); listen.stop(); ask.stop(); URL.revokeObjectURL(sprite.src); };
+  return () => { for (const part of [walk, near, grid, listen, ask]) part.stop(); };
 }
 
 export default asWidget(render);

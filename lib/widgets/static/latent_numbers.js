@@ -12,10 +12,11 @@ export function nearest(codes, z, count = codes.length / 2) {
 // Median distance from a code to its nearest neighbour (seen from at most 400 of them).
 export function usualGap(codes) {
   const count = codes.length / 2, stride = Math.max(1, Math.ceil(count / 400)), gaps = [];
+  const squared = (i, j) => (codes[2 * i] - codes[2 * j]) ** 2 + (codes[2 * i + 1] - codes[2 * j + 1]) ** 2;
   for (let i = 0; i < count; i += stride) {
     let best = Infinity;
     for (let j = 0; j < count; j++) {
-      if (j !== i) best = Math.min(best, (codes[2 * i] - codes[2 * j]) ** 2 + (codes[2 * i + 1] - codes[2 * j + 1]) ** 2);
+      if (j !== i) best = Math.min(best, squared(i, j));
     }
     gaps.push(Math.sqrt(best));
   }
@@ -31,7 +32,8 @@ export function cloudSquare(codes) {
     low[i % 2] = Math.min(low[i % 2], codes[i]);
     high[i % 2] = Math.max(high[i % 2], codes[i]);
   }
-  return { center: [(low[0] + high[0]) / 2, (low[1] + high[1]) / 2], radius: Math.max(high[0] - low[0], high[1] - low[1], 1e-6) / 2 };
+  const radius = Math.max(high[0] - low[0], high[1] - low[1], 1e-6) / 2;
+  return { center: [(low[0] + high[0]) / 2, (low[1] + high[1]) / 2], radius };
 }
 
 // What the map shows: the cloud with a margin, and the cross wherever it is.
@@ -52,5 +54,6 @@ export const distanceFrom = ({ center }, z) => Math.hypot(z[0] - center[0], z[1]
 // Middles of the cells of a grid over the view, from the top left, row by row.
 export function gridPoints({ center, radius }, side) {
   const place = (i) => radius * ((2 * i + 1) / side - 1);
-  return Array.from({ length: side * side }, (_, i) => [center[0] + place(i % side), center[1] - place(Math.floor(i / side))]);
+  const point = (_, i) => [center[0] + place(i % side), center[1] - place(Math.floor(i / side))];
+  return Array.from({ length: side * side }, point);
 }

@@ -1,6 +1,6 @@
 // Runs a small network forward in the browser: one input, layers one after another.
 // `program` is the list of layers that nn.py exports; `weights` a DataView of 16-bit floats, to which the layers point.
-// Matrix products go through a small WebAssembly module (source: gemm.ts) where the browser has it, else through plain loops.
+// Matrix products go through a small WebAssembly module (source: gemm.ts) where the browser takes it, else through loops.
 
 const GEMM_WASM = "AGFzbQEAAAABCgFgBn9/f39/fwACDwEDZW52Bm1lbW9yeQIAAAMCAQAHEQIEZ2VtbQAABm1lbW9yeQIACvIFAe8FAwh/C3sBfSAEQQJ0IQwgBUECdCENA0AgB0EEaiADTARAQQAhCgNAIApBCGogBUwEQCAAIAcgDGxqIQkgCkECdCIGIAFqIQsgAiAHIA1saiAGaiII/QAEACEPIAj9AAQQIRAgCCANaiIG/QAEACERIAb9AAQQIRIgCCANQQF0aiIG/QAEACETIAb9AAQQIRQgCCANQQNsaiIG/QAEACEVIAb9AAQQIRZBACEGA0AgBCAGSgRAIA8gCf0JAgAiDiAL/QAEACIX/eYB/eQBIQ8gECAOIAv9AAQQIhj95gH95AEhECARIAkgDGr9CQIAIg4gF/3mAf3kASERIBIgDiAY/eYB/eQBIRIgEyAJIAxBAXRq/QkCACIOIBf95gH95AEhEyAUIA4gGP3mAf3kASEUIBUgCSAMQQNsav0JAgAiDiAX/eYB/eQBIRUgFiAOIBj95gH95AEhFiAJQQRqIQkgCyANaiELIAZBAWohBgwBCwsgCCAP/QsEACAIIBD9CwQQIAggDWoiBiAR/QsEACAGIBL9CwQQIAggDUEBdGoiBiAT/QsEACAGIBT9CwQQIAggDUEDbGoiBiAV/QsEACAGIBb9CwQQIApBCGohCgwBCwsDQCAFIApKBEAgByEGA0AgBiAHQQRqSARAIAIgBSAGbCAKakECdGoiCCoCACEZQQAhCQNAIAQgCUoEQCAZIAAgBCAGbCAJakECdGoqAgAgASAFIAlsIApqQQJ0aioCAJSSIRkgCUEBaiEJDAELCyAIIBk4AgAgBkEBaiEGDAELCyAKQQFqIQoMAQsLIAdBBGohBwwBCwsDQCADIAdKBEBBACEGA0AgBSAGSgRAIAIgBSAHbCAGakECdGoiCCoCACEZQQAhCgNAIAQgCkoEQCAZIAAgBCAHbCAKakECdGoqAgAgASAFIApsIAZqQQJ0aioCAJSSIRkgCkEBaiEKDAELCyAIIBk4AgAgBkEBaiEGDAELCyAHQQFqIQcMAQsLCw==";
 
@@ -34,15 +34,19 @@ export function plainGemm(A, B, C, M, K, N) {
   }
 }
 
-// A float32 arena in WebAssembly memory with its gemm; null where the browser refuses (no SIMD, or a strict security policy).
+// A float32 arena in WebAssembly memory with its gemm; null where the browser refuses (no SIMD, or a strict policy).
 export function wasmArena(numFloats) {
   try {
     const bytes = Uint8Array.from(atob(GEMM_WASM), (c) => c.charCodeAt(0));
     const memory = new WebAssembly.Memory({ initial: Math.ceil((4 * numFloats) / 65536) + 1 });
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } });
-    let used = 16; // address 0 stays free
+    let used = 0;
     return {
-      alloc: (n) => { const part = new Float32Array(memory.buffer, used, n); used += 16 * Math.ceil(n / 4); return part; },
+      alloc(n) {
+        const part = new Float32Array(memory.buffer, used, n);
+        used += 16 * Math.ceil(n / 4);
+        return part;
+      },
       gemm: (A, B, C, M, K, N) => exports.gemm(A.byteOffset, B.byteOffset, C.byteOffset, M, K, N),
     };
   } catch {
@@ -76,7 +80,8 @@ function conv(layer, x, [, height, width], { alloc, read, scratch, gemm }) {
   const { in: numIn, out: numOut, kernel, stride, padding } = layer;
   const rows = Math.floor((height + 2 * padding - kernel) / stride) + 1;
   const columns = Math.floor((width + 2 * padding - kernel) / stride) + 1;
-  const K = numIn * kernel * kernel, N = rows * columns, M = 4 * Math.ceil(numOut / 4); // rows of zeros: gemm takes four at once
+  const K = numIn * kernel * kernel, N = rows * columns;
+  const M = 4 * Math.ceil(numOut / 4); // filled up with rows of zeros: gemm takes four rows at once
   const W = read(layer.weight, numOut * K, M * K), bias = read(layer.bias, numOut);
   const direct = kernel === 1 && stride === 1 && padding === 0;
   const patches = direct ? x : scratch(K * N), all = alloc(M * N), y = all.subarray(0, numOut * N);
@@ -94,13 +99,14 @@ function conv(layer, x, [, height, width], { alloc, read, scratch, gemm }) {
       }
     }
   };
-  return [y, [numOut, rows, columns], () => { if (!direct) gather(); fillBias(y, bias); gemm(W, patches, all, M, K, N); }];
+  const run = () => { if (!direct) gather(); fillBias(y, bias); gemm(W, patches, all, M, K, N); };
+  return [y, [numOut, rows, columns], run];
 }
 
 function convTranspose(layer, x, [, height, width], { alloc, read, scratch, gemm }) { // kernel 4, stride 2, padding 1
   const { in: numIn, out: numOut } = layer, M = numOut * 16, N = height * width;
   const stored = read(layer.weight, numIn * M), W = alloc(M * numIn), bias = read(layer.bias, numOut);
-  for (let i = 0; i < W.length; i++) W[i] = stored[(i % numIn) * M + Math.floor(i / numIn)]; // torch keeps (in, out, 4, 4)
+  for (let i = 0; i < W.length; i++) W[i] = stored[(i % numIn) * M + Math.floor(i / numIn)]; // torch: (in, out, 4, 4)
   const parts = scratch(M * N), y = alloc(numOut * 4 * N), W2 = 2 * width, H2 = 2 * height;
   const scatter = () => {
     for (let m = 0; m < M; m++) {
@@ -182,7 +188,8 @@ export function compile(program, weights, { inputShape = [2], Float = Float32Arr
     alloc: (n) => { total += 4 * Math.ceil(n / 4); return nothing; },
     scratch: (n) => { largest = Math.max(largest, n); return nothing; },
   });
-  const arena = (simd && Float === Float32Array && wasmArena(total + largest + 64)) || { alloc: (n) => new Float(n), gemm: plainGemm };
-  const shared = arena.alloc(largest);
-  return build(program, weights, inputShape, { alloc: arena.alloc, scratch: (n) => shared.subarray(0, n), gemm: arena.gemm });
+  const quick = simd && Float === Float32Array && wasmArena(total + largest + 64);
+  const { alloc, gemm } = quick || { alloc: (n) => new Float(n), gemm: plainGemm };
+  const shared = alloc(largest);
+  return build(program, weights, inputShape, { alloc, gemm, scratch: (n) => shared.subarray(0, n) });
 }

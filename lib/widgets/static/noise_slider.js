@@ -38,7 +38,8 @@ const X = (v) => LEFT + (SPAN * (v - LOW)) / (HIGH - LOW);
 const LINE = Array.from({ length: 241 }, (_, i) => LOW + ((HIGH - LOW) * i) / 240);
 
 function curve(mu, sigma, { top, base }, peak, closed) {
-  const near = [-3, -2, -1.5, -1, -0.5, -0.25, 0, 0.25, 0.5, 1, 1.5, 2, 3].map((k) => mu + k * sigma).filter((v) => v > LOW && v < HIGH);
+  const close = [0, 0.25, 0.5, 1, 1.5, 2, 3].flatMap((k) => [mu - k * sigma, mu + k * sigma]); // for a narrow peak
+  const near = close.filter((v) => v > LOW && v < HIGH);
   const points = [...LINE, ...near].sort((a, b) => a - b)
     .map((v) => `${X(v).toFixed(1)},${(base - ((base - top) * density(v, mu, sigma)) / peak).toFixed(1)}`);
   return `M${points.join("L")}${closed ? `L${X(HIGH)},${base}L${X(LOW)},${base}Z` : ""}`;
@@ -53,7 +54,8 @@ function axis(y, name) {
 }
 
 function arrow(className, y, label) {
-  const shaft = h("path", { class: `dw-vector ${className}` }), text = h("text", { y: y + 4, class: `dw-vector-label ${className}` });
+  const shaft = h("path", { class: `dw-vector ${className}` });
+  const text = h("text", { y: y + 4, class: `dw-vector-label ${className}` });
   return { element: h("g", {}, shaft, text), set(from, by, value) {
     const to = clamp(from + by, LOW, HIGH), head = Math.sign(to - from) * Math.min(6, Math.abs(X(to) - X(from)));
     shaft.setAttribute("d", `M${X(from)},${y}H${X(to)}M${X(to) - head},${y - 4}L${X(to)},${y}L${X(to) - head},${y + 4}`);
@@ -66,15 +68,18 @@ function arrow(className, y, label) {
 
 function scene() {
   const part = {
-    noise: h("path", { class: "dw-area dw-noise" }), prior: h("path", { class: "dw-prior" }), code: h("path", { class: "dw-area dw-code" }),
-    past: h("path", { class: "dw-past" }), link: h("path", { class: "dw-link" }),
-    dotEps: h("circle", { r: 6, class: "dw-point dw-noise-point" }), dotZ: h("circle", { r: 7, class: "dw-point dw-code-point" }),
-    byMu: arrow("dw-by-mu", CODE.base + 32, "\u2202z/\u2202\u03bc"), bySigma: arrow("dw-by-sigma", CODE.base + 50, "\u2202z/\u2202\u03c3 = \u03b5"),
+    noise: h("path", { class: "dw-area dw-noise" }), code: h("path", { class: "dw-area dw-code" }),
+    prior: h("path", { class: "dw-prior" }), past: h("path", { class: "dw-past" }), link: h("path", { class: "dw-link" }),
+    dotEps: h("circle", { r: 6, class: "dw-point dw-noise-point" }),
+    dotZ: h("circle", { r: 7, class: "dw-point dw-code-point" }),
+    byMu: arrow("dw-by-mu", CODE.base + 32, "∂z/∂μ"),
+    bySigma: arrow("dw-by-sigma", CODE.base + 50, "∂z/∂σ = ε"),
   };
   part.noise.setAttribute("d", curve(0, 1, NOISE, 0.4, true));
-  part.svg = h("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "dw-plot dw-noise-plot", role: "img", "aria-label": "Noise and code" },
-    part.noise, part.prior, part.code, axis(NOISE.base, "\u03b5"), axis(CODE.base, "z"),
-    h("text", { x: LEFT, y: NOISE.top, class: "dw-axis" }, "noise \u03b5 ~ N(0, 1)"), h("text", { x: LEFT, y: CODE.top - 4, class: "dw-axis" }, "code z ~ N(\u03bc, \u03c3\u00b2), prior dotted"),
+  part.svg = h("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "dw-plot dw-noise-plot", role: "img" },
+    part.noise, part.prior, part.code, axis(NOISE.base, "ε"), axis(CODE.base, "z"),
+    h("text", { x: LEFT, y: NOISE.top, class: "dw-axis" }, "noise ε ~ N(0, 1)"),
+    h("text", { x: LEFT, y: CODE.top - 4, class: "dw-axis" }, "code z ~ N(μ, σ²), prior dotted"),
     part.past, part.link, part.dotEps, part.dotZ, part.byMu.element, part.bySigma.element);
   return part;
 }
@@ -93,9 +98,9 @@ function render({ model, el }) {
   const out = h("output", { class: "dw-readout dw-formula-line", "aria-live": "off" });
   const done = () => model.save_changes(), change = (name) => (v) => model.set(name, v);
   const controls = {
-    mu: slider({ label: "\u03bc", min: -3, max: 3, step: 0.05, onInput: change("mu"), onDone: done }),
-    logvar: slider({ label: "log \u03c3\u00b2", min: -6, max: 2, step: 0.05, onInput: change("logvar"), onDone: done }),
-    eps: slider({ label: "\u03b5", min: -3.5, max: 3.5, step: 0.05, onInput: change("eps"), onDone: done }),
+    mu: slider({ label: "μ", min: -3, max: 3, step: 0.05, onInput: change("mu"), onDone: done }),
+    logvar: slider({ label: "log σ²", min: -6, max: 2, step: 0.05, onInput: change("logvar"), onDone: done }),
+    eps: slider({ label: "ε", min: -3.5, max: 3.5, step: 0.05, onInput: change("eps"), onDone: done }),
   };
   const remember = (eps) => { past.push(eps); if (past.length > PAST) past.shift(); };
   const button = h("button", { type: "button", class: "dw-button", onclick: () => {
@@ -104,9 +109,10 @@ function render({ model, el }) {
     model.set("draws", n + 1);
     model.set("eps", clamp(Math.round(1000 * normalNumber(seed, n)) / 1000, -3.5, 3.5));
     done();
-  } }, "Draw new noise \u03b5");
-  const clear = h("button", { type: "button", class: "dw-button", onclick: () => { past.length = 0; ask(); } }, "Forget earlier draws");
-  const pictures = decoder && ["decoded at \u03bc", "decoded at z"].map((name) => {
+  } }, "Draw new noise ε");
+  const forget = () => { past.length = 0; ask(); };
+  const clear = h("button", { type: "button", class: "dw-button", onclick: forget }, "Forget earlier draws");
+  const pictures = decoder && ["decoded at μ", "decoded at z"].map((name) => {
     const canvas = h("canvas", { class: "dw-picture dw-small", role: "img", "aria-label": name });
     return { canvas, name, figure: h("figure", { class: "dw-figure" }, canvas, h("figcaption", {}, name)) };
   });
@@ -116,18 +122,21 @@ function render({ model, el }) {
     const sigma = sigmaOf(logvar), z = sampleZ(mu, logvar, eps), peak = Math.max(0.44, 1.05 * density(0, 0, sigma));
     draw.prior.setAttribute("d", curve(0, 1, CODE, peak, false));
     draw.code.setAttribute("d", curve(mu, sigma, CODE, peak, true));
-    const route = (e) => `M${X(e)},${NOISE.base}V${NOISE.base + 20}L${X(clamp(sampleZ(mu, logvar, e), LOW, HIGH))},${CODE.base - 2}`;
+    const end = (e) => X(clamp(sampleZ(mu, logvar, e), LOW, HIGH));
+    const route = (e) => `M${X(e)},${NOISE.base}V${NOISE.base + 20}L${end(e)},${CODE.base - 2}`;
     draw.past.setAttribute("d", past.map((e) => `${route(e)}v-9`).join(""));
     draw.link.setAttribute("d", route(eps));
     draw.dotEps.setAttribute("cx", X(eps)); draw.dotEps.setAttribute("cy", NOISE.base);
-    draw.dotZ.setAttribute("cx", X(clamp(z, LOW, HIGH))); draw.dotZ.setAttribute("cy", CODE.base);
+    draw.dotZ.setAttribute("cx", end(eps)); draw.dotZ.setAttribute("cy", CODE.base);
     const slope = gradients(mu, logvar, eps);
     draw.byMu.set(z, slope.mu, "1"); draw.bySigma.set(z, slope.sigma, show(eps));
-    const d = Math.max(2, decimals(sigma)), kl = show(klToStandardNormal(mu, logvar), 3);
-    out.textContent = `z = \u03bc + \u03c3\u03b5 = ${show(mu)} + ${show(sigma, d)} \u00d7 ${eps < 0 ? `(${show(eps)})` : show(eps)} = ${show(z)}.  KL to N(0, 1): ${kl} nats.`;
-    draw.svg.setAttribute("aria-label", `Density with mean ${show(mu)} and standard deviation ${show(sigma, d)}; the noise ${show(eps)} becomes the code ${show(z)}`);
-    controls.mu.set(mu, `mean ${show(mu)}, z ${show(z)}`); controls.logvar.set(logvar, `log variance ${show(logvar)}, standard deviation ${show(sigma, d)}, z ${show(z)}`);
-    controls.eps.set(eps, `noise ${show(eps)}, z ${show(z)}`);
+    const m = show(mu), s = show(sigma, Math.max(2, decimals(sigma))), e = show(eps);
+    const kl = show(klToStandardNormal(mu, logvar), 3);
+    out.textContent = `z = μ + σε = ${m} + ${s} × ${eps < 0 ? `(${e})` : e} = ${show(z)}.  KL to N(0, 1): ${kl} nats.`;
+    draw.svg.setAttribute("aria-label", `Mean ${m}, standard deviation ${s}; the noise ${e} becomes the code ${show(z)}`);
+    controls.mu.set(mu, `mean ${m}, z ${show(z)}`);
+    controls.logvar.set(logvar, `log variance ${show(logvar)}, standard deviation ${s}, z ${show(z)}`);
+    controls.eps.set(eps, `noise ${e}, z ${show(z)}`);
     clear.disabled = !past.length;
     if (pictures) [mu, z].forEach((v, i) => {
       drawPicture(pictures[i].canvas, decoder.at(v), decoder.shape);
@@ -136,9 +145,10 @@ function render({ model, el }) {
   };
   const ask = frames(el, paint);
 
-  const side = pictures ? [h("div", { class: "dw-side" }, ...pictures.map((p) => p.figure))] : [];
-  el.append(h("div", { class: "dw-bar" }, button, clear), h("div", { class: "dw-main" }, h("div", { class: "dw-noise-box" }, draw.svg), ...side), out,
-    h("div", { class: "dw-sliders dw-wide" }, ...Object.values(controls).map((c) => c.element)));
+  const main = h("div", { class: "dw-main" }, h("div", { class: "dw-noise-box" }, draw.svg));
+  if (pictures) main.append(h("div", { class: "dw-side" }, ...pictures.map((p) => p.figure)));
+  const sliders = Object.values(controls).map((control) => control.element);
+  el.append(h("div", { class: "dw-bar" }, button, clear), main, out, h("div", { class: "dw-sliders dw-wide" }, ...sliders));
   const listen = listener(model);
   listen(["mu", "logvar", "eps"], ask);
   ask.now();

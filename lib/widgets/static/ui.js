@@ -2,7 +2,8 @@
 
 const SVG = new Set(["svg", "g", "path", "line", "rect", "circle", "text", "title", "defs", "marker", "polyline"]);
 let counter = 0;
-export const freshId = () => `dw-${Math.random().toString(36).slice(2, 8)}-${counter++}`; // no fixed ids: widgets repeat on a page
+// No fixed ids: a widget may stand on a page twice.
+export const freshId = () => `dw-${Math.random().toString(36).slice(2, 8)}-${counter++}`;
 
 export function h(tag, props = {}, ...children) {
   const e = SVG.has(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
@@ -37,7 +38,7 @@ export function ticks(low, high, count = 5) {
 export function say(el, error) {
   let note = el.querySelector(":scope > .dw-error");
   if (!note) el.prepend((note = h("p", { class: "dw-error", role: "alert" })));
-  note.textContent = `This figure stopped: ${error?.message ?? error}. Run its cell again; if that does not help, the text beside it says the same.`;
+  note.textContent = `This figure stopped: ${error?.message ?? error}. The text beside it says the same in words.`;
 }
 
 // At most one repaint a frame, however many events arrive. `ask.now()` paints at once, `ask.stop()` ends it.
@@ -53,20 +54,28 @@ export function frames(el, paint) {
 // Remember what listens to the model, so that a view that goes away leaves nothing behind.
 export function listener(model) {
   const heard = [];
-  const listen = (names, f) => { for (const n of [names].flat()) { model.on(`change:${n}`, f); heard.push([`change:${n}`, f]); } };
+  const listen = (names, f) => {
+    for (const event of [names].flat().map((name) => `change:${name}`)) {
+      model.on(event, f);
+      heard.push([event, f]);
+    }
+  };
   listen.stop = () => { for (const [event, f] of heard) model.off(event, f); };
   return listen;
 }
 
 // A labelled slider with a number field. `set(v)` shows a value, `range(low, high)` moves the ends; both tell nobody.
-// The kernel hears of a drag when it ends: onInput while moving, onDone on release.
-export function slider({ label, min, max, step, digits = 2, onInput, onDone }) {
+// The kernel hears of a drag when it ends: onInput while moving, onDone on release. `limits`: what the field takes.
+export function slider({ label, min, max, step, digits = 2, limits = [min, max], onInput, onDone }) {
   const id = freshId(), input = h("input", { type: "range", id, min, max, step, class: "dw-range" });
-  const field = h("input", { type: "number", min, max, step, class: "dw-number", "aria-label": `${label}, number` });
+  const field = h("input", { type: "number", min: limits[0], max: limits[1], step: "any", class: "dw-number" });
+  field.setAttribute("aria-label", `${label}, number`);
   input.addEventListener("input", () => onInput(Number(input.value)));
   input.addEventListener("change", onDone);
   field.addEventListener("change", () => {
-    if (field.value !== "" && Number.isFinite(Number(field.value))) { onInput(Number(field.value)); onDone(); }
+    if (field.value === "" || !field.reportValidity()) return; // the browser says which numbers it takes
+    onInput(Number(field.value));
+    onDone();
   });
   const name = h("label", { for: id, class: "dw-name" }, label);
   return {
@@ -77,7 +86,7 @@ export function slider({ label, min, max, step, digits = 2, onInput, onDone }) {
       input.setAttribute("aria-valuetext", text ?? `${label} = ${show(value, shown)}`);
     },
     range(low, high, newStep = step) {
-      for (const e of [input, field]) { e.min = low; e.max = high; e.step = e === field ? "any" : newStep; }
+      [input.min, input.max, input.step] = [low, high, newStep];
     },
   };
 }
