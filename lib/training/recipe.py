@@ -44,7 +44,7 @@ class Recipe:
             losses that need the batch in one piece and for models that change buffers in forward.
         precision: "auto", "bf16" or "fp32".
         half: store the weights as float16.
-        evaluate: ``model -> {metric: number}``, run on the stored weights with the global generator seeded.
+        evaluate: ``model -> {metric: number}``, run on the CPU with the stored weights and the global generator seeded.
         data_hash: SHA-256 of the data, or a function that returns it; drawn data name their generator instead.
         note: one sentence for whoever reads the card.
 

@@ -114,10 +114,10 @@ def _train(trainer: Trainer, path: Path | None, minutes: float, save_every: floa
 
 def _store(trainer: Trainer, minutes: float, device: torch.device, folder: Path) -> dict[str, Any]:
     """Evaluate the model as it will be stored, then store it with its card."""
-    recipe, model = trainer.recipe, trainer.result
+    recipe, model = trainer.recipe, trainer.result.cpu()
     model.load_state_dict(stored_tensors(model, recipe.half))
-    with torch.random.fork_rng() if device.type == "cuda" else torch.random.fork_rng([]):
-        torch.manual_seed(trainer.seed)
+    with torch.random.fork_rng([]):
+        torch.random.default_generator.manual_seed(trainer.seed)
         metrics = recipe.evaluate(model) if recipe.evaluate else {}
     plan = trainer.plan()
     card = {
