@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lib.widgets.base import StaticAnyWidget, bundle
 from lib.widgets.nn import export_layers, output_shape
 
-MAX_CODES, MAX_PICTURES, MAX_GROUPS = 4000, 400, 10
+MAX_CODES, MAX_PICTURES, MAX_GROUPS, MAX_ZOOM = 4000, 400, 10, 64
 # light-theme colours of the groups, as in static/widget.css; here they serve the preview picture
 PALETTE = ("3b45b5", "0a76a0", "147a64", "4f7d1e", "7a6f0a", "a86300", "c0392b", "b02a6b", "8a3fa8", "666666")
 
@@ -71,8 +71,9 @@ def thumbnail_sheet(pictures: Float[Tensor, "K 3 H W"], tile: int) -> bytes:
 class LatentMap(StaticAnyWidget):
     """A scatter of two-dimensional codes with a cross to drag; beside it the picture decoded at the cross.
 
-    Reading and setting from Python: ``w.z`` (two numbers), ``w.model`` (one of the labels) and ``w.grid`` (pictures
-    decoded on a grid, under the dots).
+    Reading and setting from Python: ``w.z`` (two numbers), ``w.model`` (one of the labels), ``w.grid`` (pictures
+    decoded on a grid, under the dots) and ``w.zoom`` (1 shows the whole cloud, 4 a quarter of its width; at first so
+    that most codes can be told apart).
 
     Args:
         decoders: label -> network from (B, 2) to (B, 3 or 1, H, W) in [-1, 1], made of the layers that
@@ -82,7 +83,7 @@ class LatentMap(StaticAnyWidget):
         labels: for each code the number of its group, 0 to 9.
         group_names: names of the groups, for the legend.
         names: for each picture a name, for the caption and for readers who listen.
-        z: where the cross starts; default the code nearest to the middle of the cloud.
+        z: where the cross starts; default the code nearest to the median.
         model: the label to start with; default the first.
         choice_label: what the choice between the models is called on the page, for example "KL weight".
         tile: side of a thumbnail in pixels.
@@ -101,10 +102,11 @@ class LatentMap(StaticAnyWidget):
     group_names = tr.List(tr.Unicode()).tag(sync=True)
     names = tr.List(tr.Unicode()).tag(sync=True)
     sprite = tr.Bytes().tag(sync=True)
-    tile = tr.Int(16).tag(sync=True)
+    tile = tr.Int(24).tag(sync=True)
     num_pictures = tr.Int(0).tag(sync=True)
     choice_label = tr.Unicode("model").tag(sync=True)
     grid = tr.Bool(False).tag(sync=True)
+    zoom = tr.Float(1.0).tag(sync=True)
 
     def __init__(
         self,
@@ -118,7 +120,7 @@ class LatentMap(StaticAnyWidget):
         z=None,
         model: str | None = None,
         choice_label: str = "model",
-        tile: int = 16,
+        tile: int = 24,
     ):
         if not decoders or list(decoders) != list(codes):
             raise ValueError(f"decoders and codes need the same labels, got {list(decoders)} and {list(codes)}")
@@ -145,6 +147,7 @@ class LatentMap(StaticAnyWidget):
             num_pictures=num_pictures,
             tile=tile,
             choice_label=choice_label,
+            zoom=_first_zoom(codes, label),
         )
 
     @tr.validate("model")
@@ -152,6 +155,12 @@ class LatentMap(StaticAnyWidget):
         known = [entry["label"] for entry in self.models]
         if proposal["value"] not in known:
             raise ValueError(f"model must be one of {known}, got {proposal['value']!r}")
+        return proposal["value"]
+
+    @tr.validate("zoom")
+    def _zoom_in_range(self, proposal):
+        if not 1 <= proposal["value"] <= MAX_ZOOM:
+            raise ValueError(f"zoom must lie in [1, {MAX_ZOOM}], got {proposal['value']!r}")
         return proposal["value"]
 
     def decode(self) -> Float[Tensor, "C H W"]:
@@ -182,8 +191,16 @@ def _middle(codes: Mapping, label: str) -> list[float]:
     if label not in codes:
         raise ValueError(f"model must be one of {list(codes)}, got {label!r}")
     points = _points(label, codes[label], None)
-    center = (points.min(0) + points.max(0)) / 2
-    return [round(float(v), 4) for v in points[((points - center) ** 2).sum(1).argmin()]]
+    distances = ((points - np.median(points, axis=0)) ** 2).sum(1)
+    return [round(float(v), 4) for v in points[distances.argmin()]]
+
+
+def _first_zoom(codes: Mapping, label: str) -> float:
+    """A power of two up to 8 at which nine of ten codes still fit: stragglers do not make the rest tiny."""
+    points = _points(label, codes[label], None)
+    bulk = np.quantile(np.abs(points - np.median(points, axis=0)).max(1), 0.9)
+    whole = (points.max(0) - points.min(0)).max() / 2
+    return float(2 ** np.clip(np.floor(np.log2(whole / bulk)), 0, 3)) if bulk > 0 else 1.0
 
 
 def _group_bytes(labels, num: int, group_names: Sequence[str]) -> bytes:

@@ -144,6 +144,27 @@ def test_the_grid_decodes_pictures_under_the_dots_and_one_group_can_be_singled_o
 
 
 @pytest.mark.parametrize("seen", ["map"], indirect=True)
+def test_zoom_narrows_the_map_around_the_cross_and_a_walk_shows_all_again(seen):
+    """Sliders span a quarter after two presses, z stays; the walk out of the cloud starts with the whole cloud."""
+    page = seen.page
+    slider = page.locator(".dw-range").first
+    span = lambda: float(slider.get_attribute("max")) - float(slider.get_attribute("min"))  # noqa: E731
+    settle(page)
+    whole, z = span(), cross(page)["valuenow"]
+    for _ in range(2):
+        page.get_by_role("button", name="Zoom in on the cross").click()
+        settle(page)
+    assert span() == pytest.approx(whole / 4) and cross(page)["valuenow"] == z
+    page.get_by_role("button", name="Zoom out").click()
+    settle(page)
+    assert span() == pytest.approx(whole / 2)
+    page.get_by_role("button", name="Walk off the cloud").click()
+    page.get_by_role("button", name="Stop").click()
+    settle(page)
+    assert span() >= whole * 0.99 and page.get_by_role("button", name="Zoom out").is_disabled()
+
+
+@pytest.mark.parametrize("seen", ["map"], indirect=True)
 def test_the_walk_leaves_the_cloud_and_stops_by_itself_or_on_request(seen):
     """The cross moves outwards, the map widens with it, and the words change from inside to off the cloud."""
     page = seen.page

@@ -56,6 +56,18 @@ def test_the_square_holds_all_codes_and_the_view_also_the_cross():
     close(wide["radius"], 100 - (low + high)[0] / 2)
 
 
+def test_a_zoomed_view_stays_until_the_cross_comes_near_its_edge():
+    """Four times smaller, around the cross; it stays for a small move and follows a large one or another zoom."""
+    code = """const cloud = { center: [0, 0], radius: 8 }, view = m.viewSquare(cloud, [1, 1], 4);
+      const views = [view, m.viewSquare(cloud, [2, 3.2], 4, view), m.viewSquare(cloud, [2, 3.3], 4, view),
+        m.viewSquare(cloud, [2, 2], 8, view)];
+      return [views, m.holds(view, [3.4, 1]), m.holds(view, [3.6, 1])];"""
+    views, inside, outside = node("latent_numbers.js", code)
+    assert [v["center"] for v in views] == [[1, 1], [1, 1], [2, 3.3], [2, 2]]
+    assert [v["radius"] for v in views] == [2.5, 2.5, 2.5, 1.25]
+    assert inside and not outside
+
+
 def test_a_walk_keeps_its_direction_and_adds_its_step():
     """Each step lengthens the way from the centre by the same amount along the same ray, and leaves the centre too."""
     code = """const cloud = { center: [1, -2], radius: 3 }, path = [[1.3, -1.6]];

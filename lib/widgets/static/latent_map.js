@@ -1,5 +1,5 @@
 // A map of a two-dimensional latent space. The decoder runs in the browser while the cross is dragged.
-import { cloudSquare, distanceFrom, gridPoints, nearest, stepOut, usualGap, viewSquare } from "./latent_numbers.js";
+import { cloudSquare, distanceFrom, gridPoints, holds, nearest, stepOut, usualGap, viewSquare } from "./latent_numbers.js";
 import { compile } from "./nn.js";
 import { asWidget, calm, clamp, decimals, drawPicture, frames, freshId, h, listener, show, slider, ticks } from "./ui.js";
 
@@ -10,7 +10,7 @@ const SHAPES = [ // disc, square, triangle, diamond, triangle upside down: group
   "m-3,0a3,3 0 1,0 6,0a3,3 0 1,0-6,0z", "m-2.7-2.7h5.4v5.4h-5.4z", "m0-3.6l3.4,6h-6.8z",
   "m0-3.7l3.7,3.7l-3.7,3.7l-3.7-3.7z", "m0,3.6l3.4-6h-6.8z",
 ];
-const NUM_COLOURS = 10;
+const NUM_COLOURS = 10, MAX_ZOOM = 64;
 
 const toMap = ({ center, radius }, x, y) =>
   [LEFT + (SIZE / 2) * (1 + (x - center[0]) / radius), TOP + (SIZE / 2) * (1 - (y - center[1]) / radius)];
@@ -35,6 +35,7 @@ function drawAxes(axes, view) {
 function drawCodes(paths, codes, labels, view) {
   const d = paths.map(() => "");
   for (let i = 0; i < codes.length / 2; i++) {
+    if (!holds(view, [codes[2 * i], codes[2 * i + 1]])) continue;
     const [x, y] = toMap(view, codes[2 * i], codes[2 * i + 1]), group = labels ? labels.getUint8(i) : 0;
     d[group] += `M${x.toFixed(1)},${y.toFixed(1)}${SHAPES[group % SHAPES.length]}`;
   }
@@ -102,7 +103,7 @@ function makeCross(map, svg, { getZ, getView, move, done }) {
   };
   const release = () => { if (offset) { offset = null; done(); } };
   map.addEventListener("pointerdown", (e) => {
-    if (e.button > 0) return;
+    if (e.button > 0 || e.target.closest("button")) return;
     const [px, py] = pointer(e), [cx, cy] = toMap(getView(), ...getZ());
     offset = e.target === cross ? [px - cx, py - cy] : [0, 0];
     map.setPointerCapture(e.pointerId);
@@ -126,7 +127,7 @@ function makeCross(map, svg, { getZ, getView, move, done }) {
 
 // A button that moves z outwards from the cloud until it is stopped or three radii away.
 // Where the reader's system asks for less motion, a press makes one step.
-function makeWalk({ now, getZ, move, done }) {
+function makeWalk({ now, getZ, move, done, showAll }) {
   const button = h("button", { type: "button", class: "dw-button" });
   let frame = 0;
   const label = () => {
@@ -149,6 +150,7 @@ function makeWalk({ now, getZ, move, done }) {
   };
   button.addEventListener("click", () => {
     if (frame) { stop(); done(); return; }
+    showAll();
     if (isFar()) move(now().cloud.center);
     if (calm()) { step(0.25); done(); } else go();
   });
@@ -162,7 +164,7 @@ function makeNearest(model, onLoad) {
   const thumbnail = h("canvas", { class: "dw-thumb", width: tile, height: tile, role: "img" });
   const caption = h("span", { class: "dw-near" }), readout = h("output", { class: "dw-readout", "aria-live": "off" });
   const ring = h("circle", { r: 7, class: "dw-ring" });
-  const below = h("figcaption", {}, "nearest training picture", h("br"), caption);
+  const below = h("figcaption", {}, `nearest of ${count} training pictures`, h("br"), caption);
   const figure = count ? [h("figure", { class: "dw-figure" }, thumbnail, below)] : [];
   if (count) {
     sprite.addEventListener("load", onLoad);
@@ -179,8 +181,9 @@ function makeNearest(model, onLoad) {
   };
   const update = ({ codes, gap }, view, z) => { // returns words for those who listen
     const { index, distance } = nearest(codes, z), where = distance <= 3 * gap ? "in the cloud" : "off the cloud";
-    const [x, y] = toMap(view, codes[2 * index], codes[2 * index + 1]);
+    const code = [codes[2 * index], codes[2 * index + 1]], [x, y] = toMap(view, ...code);
     ring.setAttribute("cx", x); ring.setAttribute("cy", y);
+    ring.style.display = holds(view, code) ? "" : "none";
     const away = show(distance, decimals(gap)), times = show(distance / gap, 1);
     readout.textContent = `Nearest code ${away} away, ${times} times the usual gap: ${where}.`;
     return where + (count ? showPicture(nearest(codes, z, count).index) : "");
@@ -194,7 +197,7 @@ function render({ model, el }) {
   const models = new Map(model.get("models").map((entry) => [entry.label, prepare(entry)]));
   const labels = model.get("labels").byteLength ? model.get("labels") : null, groups = model.get("group_names");
   const getZ = () => model.get("z");
-  let now = models.get(model.get("model")), view = viewSquare(now.cloud, getZ()), drawn = {};
+  let now = models.get(model.get("model")), view = null, drawn = {};
   let frozen = false; // while a drag lasts, the map does not move under the hand
 
   // changes: JavaScript moves z, Python hears of it when the hand lets go
@@ -208,7 +211,9 @@ function render({ model, el }) {
 
   // elements
   const ask = frames(el, () => paint());
-  const walk = makeWalk({ now: () => now, getZ, move, done }), near = makeNearest(model, ask), grid = makeGrid();
+  const tell = (name, value) => { model.set(name, value); model.save_changes(); };
+  const showAll = () => model.set("zoom", 1);
+  const walk = makeWalk({ now: () => now, getZ, move, done, showAll }), near = makeNearest(model, ask), grid = makeGrid();
   const dots = (_, group) => h("path", { class: `dw-dot dw-g${group % NUM_COLOURS}` });
   const paths = Array.from({ length: Math.max(1, groups.length) }, dots), axes = h("g");
   const about = { role: "img", "aria-label": "Codes of the pictures" };
@@ -218,13 +223,15 @@ function render({ model, el }) {
     h("text", { x: LEFT + 6, y: TOP + 14, class: "dw-axis" }, "z₂"));
   const map = h("div", { class: "dw-map" }, grid.canvas, svg);
   const cross = makeCross(map, svg, { getZ, getView: () => view, move: byHand, done });
-  map.append(cross);
+  const zoomBy = (sign, label, factor) => h("button", { type: "button", class: "dw-button", "aria-label": label,
+    onclick: () => tell("zoom", clamp(model.get("zoom") * factor, 1, MAX_ZOOM)) }, sign);
+  const zoomIn = zoomBy("+", "Zoom in on the cross", 2), zoomOut = zoomBy("\u2212", "Zoom out", 0.5);
+  map.append(cross, h("div", { class: "dw-zoom" }, zoomIn, zoomOut));
   const picture = h("canvas", { class: "dw-picture", role: "img" });
   const sliders = ["z₁", "z₂"].map((label, axis) => slider({
     label, min: -1, max: 1, step: 0.01, limits: [-1e6, 1e6], onDone: done,
     onInput: (v) => byHand(getZ().map((old, i) => (i === axis ? v : old))),
   }));
-  const tell = (name, value) => { model.set(name, value); model.save_changes(); };
   const gridBox = h("input", { type: "checkbox", onchange: () => tell("grid", gridBox.checked) }), choiceId = freshId();
   const choice = h("select", { id: choiceId, class: "dw-select", onchange: () => tell("model", choice.value) },
     ...[...models.keys()].map((label) => h("option", { value: label }, label)));
@@ -240,15 +247,17 @@ function render({ model, el }) {
     const { center, radius } = view;
     sliders.forEach((s, axis) => s.range(center[axis] - radius, center[axis] + radius, radius / 200));
     choice.value = now.label;
+    [zoomIn.disabled, zoomOut.disabled] = [drawn.zoom >= MAX_ZOOM, drawn.zoom <= 1];
     gridBox.checked = drawn.grid;
     grid.canvas.hidden = !drawn.grid;
     if (drawn.grid) grid.start(now, view); else grid.stop();
   };
   const paint = () => {
-    const z = getZ(), wanted = { now: models.get(model.get("model")) ?? now, grid: model.get("grid") };
-    if (!frozen || wanted.now !== now) view = viewSquare(wanted.now.cloud, z);
-    now = wanted.now;
-    wanted.radius = view.radius;
+    const z = getZ(), wanted = { grid: model.get("grid"), zoom: model.get("zoom") };
+    now = wanted.now = models.get(model.get("model")) ?? now;
+    const before = now === drawn.now ? view : null;
+    if (!frozen || !before || wanted.zoom !== drawn.zoom) view = viewSquare(now.cloud, z, wanted.zoom, before);
+    [wanted.left, wanted.bottom, wanted.radius] = [...view.center, view.radius];
     if (Object.keys(wanted).some((key) => wanted[key] !== drawn[key])) { drawn = wanted; drawMap(); }
     const [x, y] = toMap(view, ...z), digits = decimals(now.cloud.radius / 100);
     const point = `z = (${show(z[0], digits)}, ${show(z[1], digits)})`, where = near.update(now, view, z);
@@ -267,7 +276,7 @@ function render({ model, el }) {
   el.append(bar, main, near.readout, h("div", { class: "dw-sliders" }, ...sliders.map((s) => s.element)));
   if (groups.length > 1) el.append(legend(groups, paths));
   const listen = listener(model);
-  listen(["z", "model", "grid"], ask);
+  listen(["z", "model", "grid", "zoom"], ask);
   ask.now();
   return () => { for (const part of [walk, near, grid, listen, ask]) part.stop(); };
 }

@@ -36,10 +36,17 @@ export function cloudSquare(codes) {
   return { center: [(low[0] + high[0]) / 2, (low[1] + high[1]) / 2], radius };
 }
 
-// What the map shows: the cloud with a margin, and the cross wherever it is.
-export function viewSquare({ center, radius }, z) {
-  const reach = Math.max(Math.abs(z[0] - center[0]), Math.abs(z[1] - center[1]));
-  return { center, radius: Math.max(1.25 * radius, reach) };
+const reach = (center, z) => Math.max(Math.abs(z[0] - center[0]), Math.abs(z[1] - center[1]));
+
+export const holds = ({ center, radius }, z) => reach(center, z) <= radius;
+
+// What the map shows. Without zoom: the cloud with a margin, and the cross wherever it is. Zoomed: a smaller square, which
+// stays where it was (`before`) until the cross comes near its edge, and then has the cross in its middle.
+export function viewSquare({ center, radius }, z, zoom = 1, before = null) {
+  if (zoom === 1) return { center, radius: Math.max(1.25 * radius, reach(center, z)) };
+  const smaller = (1.25 * radius) / zoom;
+  const stays = before?.radius === smaller && reach(before.center, z) <= 0.9 * smaller;
+  return { center: stays ? before.center : z, radius: smaller };
 }
 
 // One step outwards on the ray from the centre of the cloud through z.

@@ -79,7 +79,8 @@ function scene() {
   part.svg = h("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "dw-plot dw-noise-plot", role: "img" },
     part.noise, part.prior, part.code, axis(NOISE.base, "ε"), axis(CODE.base, "z"),
     h("text", { x: LEFT, y: NOISE.top, class: "dw-axis" }, "noise ε ~ N(0, 1)"),
-    h("text", { x: LEFT, y: CODE.top - 4, class: "dw-axis" }, "code z ~ N(μ, σ²), prior dotted"),
+    h("text", { x: LEFT, y: CODE.top - 4, class: "dw-axis" }, "code z ~ N(μ, σ²)"),
+    h("text", { x: LEFT, y: CODE.top + 13, class: "dw-tick" }, "dotted: the prior N(0, 1)"),
     part.past, part.link, part.dotEps, part.dotZ, part.byMu.element, part.bySigma.element);
   return part;
 }
