@@ -184,8 +184,8 @@ function makeNearest(model, onLoad) {
     const code = [codes[2 * index], codes[2 * index + 1]], [x, y] = toMap(view, ...code);
     ring.setAttribute("cx", x); ring.setAttribute("cy", y);
     ring.style.display = holds(view, code) ? "" : "none";
-    const away = show(distance, decimals(gap)), times = show(distance / gap, 1);
-    readout.textContent = `Nearest code ${away} away, ${times} times the usual gap: ${where}.`;
+    const away = show(distance, decimals(gap)), times = gap ? `, ${show(distance / gap, 1)} times the usual gap` : "";
+    readout.textContent = `Nearest code ${away} away${times}: ${where}.`;
     return where + (count ? showPicture(nearest(codes, z, count).index) : "");
   };
   return { figure, readout, ring, update, stop: () => URL.revokeObjectURL(sprite.src) };
