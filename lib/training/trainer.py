@@ -110,7 +110,6 @@ class Trainer:
         """
         meta, tensors = _read_state(content)
         ours = self.plan()
-        meta["plan"].setdefault("data_hash", self.data_hash)
         for key in sorted(ours.keys() | meta["plan"].keys()):
             before, now = meta["plan"].get(key), ours.get(key)
             if before != now:

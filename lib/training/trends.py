@@ -104,8 +104,8 @@ def precision(seeds: list[int]) -> dict:
         "threads": torch.get_num_threads(),
         "steps": NUM_STEPS,
         "batch_size": BATCH_SIZE,
-        "confound": "The gain depends on the processor and on the width of the layers. Pictures a second also depend on "
-        "what else the machine does; updates in both precisions alternate, so that the gain does not.",
+        "confound": "The gain depends on the processor and on the width of the layers. Pictures a second also depend "
+        "on what else the machine does; updates in both precisions alternate, so that the gain does not.",
     }
 
 

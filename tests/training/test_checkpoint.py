@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from lib.training import card, load, save
-from lib.training.checkpoint import build
-from lib.training.files import sha256
+from lib.training.checkpoint import REQUIRED, build
+from lib.training.files import CHECKPOINTS, sha256
 from lib.training.recipe import SmokeNet
 
 FIELDS = {"kwargs": {"width": 8}, "recipe": {"lr": 0.1}, "seed": 3, "steps": 10}
@@ -197,3 +197,12 @@ def test_a_failed_write_leaves_the_old_checkpoint(folder, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         save("net", net, FIELDS, folder=folder)
     assert load("net", folder=folder).layers[0].bias.equal(model().layers[0].bias)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in CHECKPOINTS.glob("*.json")))
+def test_every_shipped_checkpoint_loads_and_has_a_full_card(name):
+    """The file is the one its card speaks of, the class still fits, and every number can be traced to its making."""
+    assert not load(name).training
+    about = card(name)
+    assert about["name"] == name and all(about[key] not in (None, "", {}) for key in REQUIRED)
+    assert about["bytes"] <= 12e6 and about["hardware"] and about["versions"]["torch"]
