@@ -6,7 +6,7 @@ import torch
 from lib.data import emoji
 from lib.metrics import emoji_features, frechet_distance, frechet_unit, precision_recall
 from lib.metrics.damage import add_noise, blend, blur, shift
-from lib.metrics.feature_trend import Case, all_cases, clean_features, kept_pictures, measure, two_sets
+from lib.metrics.feature_trend import Case, all_cases, clean_features, damage_reading, kept_pictures, measure, two_sets
 from lib.metrics.judge import split_pictures
 from lib.training import card, step_generator, trend
 
@@ -82,13 +82,13 @@ def test_repeating_few_pictures_costs_recall_and_not_precision(halves):
     assert collapsed.precision == pytest.approx(full.precision, abs=0.15)
 
 
-@pytest.mark.parametrize("size", [32, 64])
-def test_the_card_states_the_unit_of_distance(size):
+def test_the_card_states_the_unit_of_distance():
     """One split of the ten, measured again, must lie within the spread that the card claims."""
-    stated = card("emoji_features")["metrics"][f"frechet_halves_{size}px"]
-    assert frechet_unit(size) == stated["mean"]
+    stated = card("emoji_features")["metrics"]["frechet_halves_32px"]
     assert stated["num"] == 10
-    again = measure(Case("halves by concept", size=size), seed=0)
+    assert frechet_unit(32) == stated["mean"]
+    assert frechet_unit(64) == card("emoji_features")["metrics"]["frechet_halves_64px"]["mean"]
+    again = measure(Case("halves by concept"), seed=0)
     assert stated["min"] - 0.05 <= again["frechet"] <= stated["max"] + 0.05
     assert again["units"] == pytest.approx(again["frechet"] / stated["mean"])
 
@@ -125,12 +125,13 @@ def test_the_measured_table_has_every_row_and_its_distances_rise():
 
 def test_dropping_more_subgroups_drops_the_same_ones_and_others():
     """Only then is the damage of one row contained in that of the next."""
-    subgroup = emoji(32, "heldout").labels("subgroup")[0]
+    subgroup = torch.arange(20).repeat(100)
     kept = [
         set(subgroup[kept_pictures(subgroup, share, step_generator(0, 0, "test"))].tolist())
         for share in (0.0, 0.5, 0.9)
     ]
     assert kept[2] < kept[1] < kept[0]
+    assert [len(names) for names in kept] == [20, 10, 2]
 
 
 def test_both_sets_of_a_row_are_disjoint_random_halves():
@@ -139,3 +140,10 @@ def test_both_sets_of_a_row_are_disjoint_random_halves():
     half = split_pictures(len(clean_features(32)), 1)
     torch.testing.assert_close(real, clean_features(32)[half], rtol=0, atol=0)
     torch.testing.assert_close(fake, clean_features(32)[~half], rtol=0, atol=0)
+
+
+def test_blur_and_noise_can_be_read_off_unseen_concepts():
+    """A measure of quality that sees them on known pictures only would reward a generator for new pictures."""
+    for size, read in trend("feature_distance")["damage_read_from_unseen_concepts"].items():
+        assert min(read["blur"], read["noise"]) > 0.8, size
+    assert damage_reading(32)["noise"] > 0.8
