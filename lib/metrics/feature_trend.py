@@ -37,8 +37,8 @@ CONFOUND = (
     "The network was trained on most of these pictures and was shown blur, noise, shift and double exposure: that it "
     "notices them says less about damage it has never seen. It cannot tell the amount of double exposure of unseen "
     "concepts. Over half of the emoji show people in many variants, so halves without a common concept differ by the "
-    "few concepts with over a hundred. Precision is easily fooled: emoji without near neighbours have balls so wide that "
-    "together they hold most drawn scenes; recall is not."
+    "few concepts with over a hundred. Precision is easily fooled: emoji without near neighbours have balls so wide "
+    "that together they hold most drawn scenes; recall is not."
 )
 
 
