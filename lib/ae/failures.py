@@ -51,23 +51,31 @@ def affine_gap(
 
 
 class CheckerboardDecoder(Decoder):
-    """Broken line: ``ConvTranspose2d`` with kernel 3 and stride 2 in place of upsampling and a convolution.
+    """Broken line: ``ConvTranspose2d`` with stride 2 in place of upsampling and a convolution.
 
-    The kernel is no multiple of the stride, so neighbouring pixels receive 1, 2, 2 or 4 contributions: a chessboard.
+    Pixels in even and odd rows and columns are made by different entries of the kernel: with kernel 3 by one, two, two
+    or four of them, with kernel 4 by four each. Nothing keeps the four kinds of pixel alike: a chessboard.
+
+    Args:
+        latent_dim: length of the code.
+        kernel: 3 or 4.
+        kwargs: as for `Decoder`.
+
+    Raises:
+        ValueError: if ``kernel`` is neither 3 nor 4.
 
     Source: Odena, Dumoulin & Olah 2016, Distill, "Deconvolution and checkerboard artifacts".
     """
 
-    def __init__(self, latent_dim: int, **kwargs):
+    def __init__(self, latent_dim: int, kernel: int = 3, **kwargs):
+        if kernel not in (3, 4):
+            raise ValueError(f"kernel must be 3 or 4, got {kernel}")
         super().__init__(latent_dim, **kwargs)
-        layers, upsampled = [], False
+        layers = []
         for layer in self:
-            if isinstance(layer, nn.Upsample):
-                upsampled = True  # leave it out: the next layer doubles the size instead
-            elif upsampled:
-                layer = nn.ConvTranspose2d(layer.in_channels, layer.out_channels, 3, 2, padding=1, output_padding=1)
-                upsampled = False
-                layers.append(layer)
+            if layers and isinstance(layers[-1], nn.Upsample):  # replaces the upsampling and the convolution after it
+                widths = layer.in_channels, layer.out_channels
+                layers[-1] = nn.ConvTranspose2d(*widths, kernel, stride=2, padding=1, output_padding=4 - kernel)
             else:
                 layers.append(layer)
         nn.Sequential.__init__(self, *layers)
@@ -76,10 +84,10 @@ class CheckerboardDecoder(Decoder):
 class CheckerboardAutoEncoder(AutoEncoder):
     """An autoencoder with the `CheckerboardDecoder`."""
 
-    def __init__(self, latent_dim: int, **kwargs):
+    def __init__(self, latent_dim: int, kernel: int = 3, **kwargs):
         super().__init__(latent_dim, **kwargs)
         kwargs.pop("encoder_channels", None)
-        self.decoder = CheckerboardDecoder(latent_dim, **kwargs)
+        self.decoder = CheckerboardDecoder(latent_dim, kernel, **kwargs)
 
 
 def phase_spread(images: Float[Tensor, "B C S S"]) -> Float[Tensor, ""]:

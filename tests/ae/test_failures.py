@@ -1,10 +1,12 @@
 """Each broken autoencoder is broken in the way that the gallery describes."""
 
+import pytest
 import torch
 
 from lib.ae import AutoEncoder, reconstruction_loss
 from lib.ae.failures import (
     CheckerboardAutoEncoder,
+    CheckerboardDecoder,
     NoActivationAutoEncoder,
     SigmoidAutoEncoder,
     affine_gap,
@@ -29,7 +31,10 @@ def test_a_sigmoid_cannot_go_below_the_unreachable_error():
     floor = unreachable_error(x).mean()
     for seed in range(3):
         torch.manual_seed(seed)
-        assert reconstruction_loss(SigmoidAutoEncoder(4, **SMALL)(x), x) > floor
+        model = SigmoidAutoEncoder(4, **SMALL)
+        assert reconstruction_loss(model(x), x) > floor
+        torch.nn.init.constant_(model.decoder[-2].bias, -50.0)  # asked for black, it answers with grey
+        assert model(x).min() >= 0
     best = x.clamp(min=0)
     torch.testing.assert_close(reconstruction_loss(best, x), floor)
 
@@ -42,16 +47,33 @@ def test_without_activations_the_autoencoder_is_affine_and_with_them_it_is_not()
     assert affine_gap(AutoEncoder(4, **SMALL).double(), x, y) > 0.1
 
 
-def test_transposed_convolutions_write_a_chessboard_at_birth():
-    """Kernel 3 at stride 2 overlaps unevenly; upsampling followed by a convolution treats all pixels alike."""
-    spreads = {}
-    for build in (AutoEncoder, CheckerboardAutoEncoder):
+@pytest.mark.parametrize("kernel", [3, 4])
+def test_transposed_convolutions_write_a_chessboard_at_birth(kernel):
+    """Their four pixel phases come from different weights; upsampling and a convolution treat all pixels alike."""
+
+    def mean_spread(build) -> float:
         values = []
         for seed in range(4):
             torch.manual_seed(seed)
-            values.append(phase_spread(build(4, **SMALL)(pictures(4))).item())
-        spreads[build] = sum(values) / len(values)
-    assert spreads[CheckerboardAutoEncoder] > 5 * spreads[AutoEncoder]
+            values.append(phase_spread(build()(pictures(4))).item())
+        return sum(values) / len(values)
+
+    chessboard = mean_spread(lambda: CheckerboardAutoEncoder(4, kernel, **SMALL))
+    assert chessboard > 5 * mean_spread(lambda: AutoEncoder(4, **SMALL))
+
+
+def test_kernel_3_overlaps_unevenly_and_kernel_4_evenly():
+    """Weights of 1 on a constant map count the contributions: 1, 2, 2, 4 with kernel 3, always 4 with kernel 4."""
+    counts = {}
+    for kernel in (3, 4):
+        layer = next(m for m in CheckerboardDecoder(2, kernel, **SMALL) if isinstance(m, torch.nn.ConvTranspose2d))
+        ones = torch.nn.ConvTranspose2d(1, 1, layer.kernel_size, 2, layer.padding, layer.output_padding, bias=False)
+        torch.nn.init.ones_(ones.weight)
+        inside = ones(torch.ones(1, 1, 6, 6))[0, 0, 4:6, 4:6]
+        counts[kernel] = sorted(inside.flatten().tolist())
+    assert counts == {3: [1, 2, 2, 4], 4: [4, 4, 4, 4]}
+    with pytest.raises(ValueError, match="kernel must be 3 or 4"):
+        CheckerboardDecoder(2, 5)
 
 
 def test_a_chessboard_is_measured_and_a_picture_is_not():

@@ -104,6 +104,7 @@ def test_a_linear_autoencoder_is_affine():
     [
         ({"size": 24}, "four times|4 times"),
         ({"channels": (8, 8)}, "needs 4 widths for size 32"),
+        ({"channels": (8, 8, 8, 8, 8)}, "needs 4 widths for size 32"),
         ({"channels": (8, 8, 8, 10)}, "multiple of 4"),
         ({"channels": (0, 8, 8, 8)}, "positive multiple of 4"),
     ],
