@@ -19,7 +19,7 @@ from lib.metrics import emoji_features, frechet_distance, frechet_unit, nearest,
 from lib.training import Recipe, cells, train
 
 SHORT = 1500
-"""Updates of each model of `random_codes`, about a fifth of the shipped model's, so that several can be trained."""
+"""Updates of each model of `random_codes`, an eighth of the shipped model's, so that several can be trained."""
 
 CODE_SIZES = (2, 8, 32, 128)
 BANDWIDTHS = (0.0, 0.1, 0.2, 0.4)
