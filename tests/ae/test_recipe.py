@@ -24,10 +24,10 @@ def test_variations_are_pictures_and_follow_from_the_generator():
 
 def test_about_one_in_eight_variations_is_an_original():
     """Three coins decide, and one of the six orders of channels changes nothing: 1/2 · 1/2 · (1/2 + 1/12) = 0.146."""
-    x = augmented(1, generator(), batch_size=300).flatten(1)
-    originals = {tuple(row[1000:1100].tolist()) for row in all_pictures().flatten(1)}
-    share = sum(tuple(row[1000:1100].tolist()) in originals for row in x) / 300
-    assert 0.08 < share < 0.5  # a mirrored picture may agree in a few rows by symmetry
+    originals = {picture.numpy().tobytes() for picture in all_pictures()}
+    x = augmented(1, generator(), batch_size=1000)
+    share = sum(picture.numpy().tobytes() in originals for picture in x) / 1000
+    assert 0.1 < share < 0.25  # a few pictures are symmetric or grey, and stay originals when mirrored or recoloured
 
 
 def test_turning_a_white_picture_leaves_it_white():

@@ -16,6 +16,9 @@ def test_every_way_of_drawing_gives_as_many_codes_as_there_are():
     ways = draws(codes, torch.Generator().manual_seed(1))
     assert len(ways) == 2 + len(BANDWIDTHS)
     assert all(z.shape == codes.shape and z.dtype == codes.dtype for z in ways.values())
+    copies = {name: (z[:, None] == codes).all(-1).any(1).float().mean().item() for name, z in ways.items()}
+    assert copies.pop("kernels, bandwidth 0") == 1
+    assert set(copies.values()) == {0.0}
 
 
 def test_the_fitted_gaussian_follows_the_cloud_and_the_standard_normal_does_not():
@@ -29,7 +32,7 @@ def test_the_fitted_gaussian_follows_the_cloud_and_the_standard_normal_does_not(
 def test_a_copy_is_infinitely_near_to_the_training_pictures():
     """The nearest training picture of a training picture is itself."""
     images = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    assert nearest_psnr(images, images) == float("inf")
+    assert nearest_psnr(images, images) == nearest_psnr(images.flip(0), images) == float("inf")
     assert nearest_psnr(-images, images) < 20
 
 
