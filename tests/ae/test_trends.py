@@ -32,7 +32,7 @@ def test_the_fitted_gaussian_follows_the_cloud_and_the_standard_normal_does_not(
 def test_a_copy_is_infinitely_near_to_the_training_pictures():
     """The nearest training picture of a training picture is itself."""
     images = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    assert nearest_psnr(images, images) == nearest_psnr(images.flip(0), images) == float("inf")
+    assert nearest_psnr(images, images) == nearest_psnr(images.roll(1, 0), images) == float("inf")
     assert nearest_psnr(-images, images) < 20
 
 

@@ -1,4 +1,4 @@
-"""The autoencoders against independent implementations: torch.nn.functional for the forward, scipy and numpy for PCA."""
+"""The autoencoders against independent implementations: torch.nn.functional for the forward, scipy, numpy for PCA."""
 
 import numpy as np
 import pytest
