@@ -215,6 +215,12 @@ def test_held_out_split_shows_exactly_one_held_out_pair():
     assert seen == set(HELD_OUT_PAIRS)
 
 
+def test_held_out_pair_is_never_on_an_absent_object():
+    """With a varying number of objects the one novelty is still among those that can be seen."""
+    for caption in map(parse_caption, shapes(300, num_objects=(1, 3), split="heldout").captions):
+        assert len({(colour, name) for _, colour, name in caption.things} & set(HELD_OUT_PAIRS)) == 1
+
+
 def test_held_out_relation_split_shows_one_between_the_first_two():
     """Each caption tells a held-out relation of things whose pairs of colour and shape were seen; all twelve occur."""
     seen = set()
@@ -282,6 +288,22 @@ def test_what_is_no_caption_is_refused(text):
     """Silence would count a wrong picture as right."""
     with pytest.raises(ValueError):
         parse_caption(text)
+
+
+@pytest.mark.parametrize(
+    ("things", "relations"),
+    [
+        ((), ()),
+        ((("large", "red", "star"),), ("above",)),
+        ((("large", "red", "star"),) * 2, ()),
+        ((("large", "red", "star"),) * 2, ("beside",)),
+        ((("huge", "red", "star"),), ()),
+    ],
+)
+def test_a_caption_that_nobody_could_write_is_refused(things, relations):
+    """One relation for each object after the first, and known words only; also when built from its parts."""
+    with pytest.raises(ValueError):
+        Caption(things, relations)
 
 
 def test_relation_and_its_reverse_are_opposites():
