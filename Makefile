@@ -1,6 +1,6 @@
 # Every target prepares what it needs; PYTHON=python3.11 make lab picks another interpreter.
 PYTHON ?= python3
-RUN = COURSE_QUIET=1 .venv/bin/python -m
+RUN = COURSE_QUIET=1 OMP_NUM_THREADS=1 .venv/bin/python -m
 ARGS ?=
 .PHONY: lab test book train student slides bench notebooks lock
 

@@ -19,8 +19,11 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 NEEDED_GB = {"lab": 4.0, "test": 5.0}  # measured: 2.0 GB installed, and as much again while pip unpacks
 NO_NETWORK = re.compile(
-    r"Could not find a version|No matching distribution|Connection|Temporary failure|Name or service|ProxyError|timed out", re.I
+    r"Could not find a version|No matching distribution|Connection|Temporary failure|Name or service|ProxyError"
+    r"|timed out",
+    re.I,
 )
+PINNED = ("torch==", "jupyter-book==")  # chosen by hand: torch for the whole course, version 1 of the book
 NO_SPACE = re.compile(r"No space left|ENOSPC|Errno 28|Disk quota", re.I)
 
 
@@ -38,7 +41,7 @@ def interpreter():
             return found
     stop(
         f"The course needs Python {OLDEST[0]}.{OLDEST[1]} or newer; this is Python {sys.version.split()[0]}.",
-        "install a newer Python and run  make lab PYTHON=python3.11  (or use conda: conda env create -f environment.yml).",
+        "install a newer Python and run  make lab PYTHON=python3.11  (or conda: conda env create -f environment.yml).",
     )
 
 
@@ -87,7 +90,7 @@ def make_venv(folder):
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         stop(
             "This Python cannot make virtual environments (the modules venv and ensurepip are missing).",
-            f"on Debian or Ubuntu: sudo apt install python{version}-venv. Elsewhere install Python from python.org or conda.",
+            f"on Debian or Ubuntu: sudo apt install python{version}-venv; elsewhere install Python from python.org.",
         )
     venv.EnvBuilder(with_pip=True, clear=not os.path.exists(python_of(folder))).create(folder)
 
@@ -129,9 +132,8 @@ def lock():
     folder = os.path.join(ROOT, "_build", "lock")
     shutil.rmtree(folder, ignore_errors=True)
     make_venv(folder)
-    pinned = [line for line in read("constraints.txt").decode().splitlines() if line.startswith(("torch==", "jupyter-book=="))]
-    torch_and_book = [line.split("#")[0].strip() for line in pinned]
-    pip_install(folder, *torch_and_book, "--editable", ".[test]")
+    pinned = [line for line in read("constraints.txt").decode().split() if line.startswith(PINNED)]
+    pip_install(folder, *pinned, "--editable", ".[test]")
     frozen = subprocess.check_output([python_of(folder), "-m", "pip", "freeze", "--exclude-editable"], text=True)
     frozen = re.sub(r"(?m)^(\S+==\d[^+\s]*)\+\S+$", r"\1", frozen)  # torch 2.13.0+cpu and 2.13.0 are one version
     frozen = "".join(line + "\n" for line in frozen.splitlines() if " @ " not in line)

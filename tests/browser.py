@@ -4,12 +4,13 @@
         seen.page.click("button")
     assert seen.clean()
 
-Without Chromium (or without playwright) the test is skipped and says so.
+Without Chromium (or without playwright) the test is skipped and says so; with REQUIRE_BROWSER=1 it fails.
 """
 
 import functools
 import hashlib
 import http.server
+import importlib
 import os
 import shutil
 import threading
@@ -30,13 +31,28 @@ def chromium_path() -> str | None:
     return named or next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
+def missing(what: str) -> None:
+    """Skip the test, or fail it where REQUIRE_BROWSER is set: in continuous integration nothing may be left out."""
+    if os.environ.get("REQUIRE_BROWSER"):
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+def needed(module: str, what: str):
+    """An imported module; ``missing`` if it is not installed."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        return missing(what)
+
+
 @contextmanager
 def chromium():
     """A running browser, or a skipped test that says what is missing."""
     path = chromium_path()
     if path is None:
-        pytest.skip("Chromium is missing: install it (Debian: apt install chromium) or set CHROMIUM to its path")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is missing: pip install playwright")
+        missing("Chromium is missing: install it (Debian: apt install chromium) or set CHROMIUM to its path")
+    playwright = needed("playwright.sync_api", "playwright is missing: pip install playwright")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
         try:
@@ -141,13 +157,13 @@ def middle(page, selector: str) -> tuple[float, float]:
 
 
 def too_wide(page) -> bool:
-    """Whether the page must be scrolled sideways."""
-    return page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+    """Whether the page must be scrolled sideways: wider than the screen, which a phone would hide by zooming out."""
+    return page.evaluate("document.documentElement.scrollWidth") > page.viewport_size["width"]
 
 
 def axe_violations(page, selector: str | None = None) -> list[str]:
     """What axe-core finds on the page or in one part of it, a line for each rule; skips the test if axe is missing."""
-    axe = pytest.importorskip("axe_playwright_python", reason="axe is missing: pip install axe-playwright-python")
+    axe = needed("axe_playwright_python", "axe is missing: pip install axe-playwright-python")
     page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text("utf8"))
     code = """async (s) => (await axe.run(s ? { include: [s] } : document)).violations.map(
       (v) => `${v.id} (${v.impact}), ${v.nodes.length} times: ${v.nodes[0].html.slice(0, 160)}`)"""

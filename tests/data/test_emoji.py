@@ -1,6 +1,7 @@
 """The emoji pictures: complete, centred, exactly loaded, and split so that no test picture was seen in training."""
 
 import csv
+import hashlib
 import shutil
 from collections import defaultdict
 
@@ -11,8 +12,13 @@ from einops import reduce
 
 from lib.data import EmojiDataError, emoji, emoji_build, emoji_names, emoji_pictures
 
-HAS_PACKAGES = emoji_build.FONT.is_file() and emoji_build.LIST.is_file()
-needs_packages = pytest.mark.skipif(not HAS_PACKAGES, reason="needs fonts-noto-color-emoji and unicode-data")
+FONT_2_042 = "e5899ed38b8ed83e08bd3ac5de09791e9d19d288333a796de1d35ad17396f1ec"
+HAS_PACKAGES = (
+    emoji_build.LIST.is_file()
+    and emoji_build.FONT.is_file()
+    and hashlib.sha256(emoji_build.FONT.read_bytes()).hexdigest() == FONT_2_042  # later fonts draw other pictures
+)
+needs_packages = pytest.mark.skipif(not HAS_PACKAGES, reason="needs fonts-noto-color-emoji 2.042 and unicode-data")
 
 
 @pytest.fixture(scope="module")

@@ -129,9 +129,13 @@ def test_every_stub_is_unanswered_and_every_solution_right(path, monkeypatch):
         exec(compile(cell.source, cell.id, "exec"), base)
 
     def printed(cell) -> str:
-        output = io.StringIO()
+        """What the cell prints, and what its last line shows, as a notebook would."""
+        tree, names, output = ast.parse(cell.source), dict(base), io.StringIO()
+        last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
         with contextlib.redirect_stdout(output):
-            exec(compile(cell.source, cell.id, "exec"), dict(base))
+            exec(compile(tree, cell.id, "exec"), names)
+            if last:
+                print(eval(compile(ast.Expression(last.value), cell.id, "eval"), names))
         return output.getvalue()
 
     pairs = exercise_pairs(path)

@@ -1,14 +1,10 @@
 """The progress bar in the JupyterLab of a learner."""
 
-import sys
 import time
 from pathlib import Path
 
 import nbformat
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "widgets"))
-
 from browser import chromium, visit
 from lab import jupyterlab, open_notebook, run_cell, write_notebook
 

