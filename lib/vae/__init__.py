@@ -5,16 +5,17 @@ arXiv:1401.4082, found the same at the same time.
 
 | in the text | here |
 |---|---|
-| q(z|x) = N(mu, diag sigma²), p(x|z) = N(x̂, s² I) | `VAE.encode`, `VAE.decode`; `LinearVAE`; `PIXEL_STD` is s |
+| the Gaussian q of the code given the picture: mu, log sigma² | `VAE.encode`; all linear: `LinearVAE` |
+| the Gaussian p of the picture given the code: x̂, s | `VAE.decode`, `VAE.sample`; `PIXEL_STD` is s |
 | z = mu + sigma·eps | `reparameterize` |
-| KL(q(z|x) ‖ N(0, I)) in closed form | `kl_to_standard_normal`, `kl_per_dim`; any two Gaussians: `gaussian_kl` |
+| KL(q ‖ N(0, I)) in closed form | `kl_to_standard_normal`, `kl_per_dim`; any two Gaussians: `gaussian_kl` |
 | −ELBO = ‖x − x̂‖²/(2 s²) + KL + constant | `elbo_loss`, `elbo_terms`, `log_likelihood_constant`, `bits_per_dim` |
 | s² = mean squared error | `optimal_pixel_std` |
 | a tighter bound on log p(x) | `iw_bound` |
 | two estimates of ∇ E[f(z)] | `score_function_gradient`, `reparameterized_gradient`, `gradient_variance` |
 | rate = information + KL(q(z) ‖ p(z)) | `aggregate_posterior_gap`, `mean_rate` |
 | posterior collapse | `active_units`, `is_collapsed`, `collapse_report` |
-| p(x | condition) | `ConditionalVAE`, `conditional_elbo_loss`, `shape_condition` |
+| a VAE that is told something about the picture | `ConditionalVAE`, `conditional_elbo_loss`, `shape_condition` |
 | every step from the evidence to the loss | `lib.vae.derivation` |
 """
 
@@ -28,6 +29,7 @@ from .diagnostics import (
     encode_all,
     is_collapsed,
     mean_rate,
+    reconstruct,
 )
 from .gradients import GradientVariance, gradient_variance, reparameterized_gradient, score_function_gradient
 from .loss import (
@@ -70,6 +72,7 @@ __all__ = [
     "log_likelihood_constant",
     "mean_rate",
     "optimal_pixel_std",
+    "reconstruct",
     "reparameterize",
     "reparameterized_gradient",
     "score_function_gradient",

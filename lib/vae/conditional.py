@@ -26,7 +26,7 @@ def shape_condition(class_idx: Int[Tensor, " B"], colour_idx: Int[Tensor, " B"])
 
 
 class ConditionalVAE(nn.Module):
-    """A VAE of p(x | condition). The encoder sees the condition as constant extra channels, the decoder beside the code.
+    """A VAE of p(x | condition): the encoder sees it as constant extra channels, the decoder beside the code.
 
     The prior stays N(0, I) whatever the condition, so the cheapest code says nothing that the condition already says.
 

@@ -53,6 +53,11 @@ def encode_all(model: nn.Module, images: Float[Tensor, "N ..."]) -> tuple[Float[
     return mu, logvar
 
 
+def reconstruct(model: nn.Module, images: Float[Tensor, "N ..."]) -> Float[Tensor, "N ..."]:
+    """Every picture coded and decoded again without noise: the decoder's answer to the mean mu of its cloud."""
+    return in_chunks(lambda part: model.decode(model.encode(part)[0]), images)
+
+
 def active_units(mu: Float[Tensor, "N D"], threshold: float = 1e-2) -> Bool[Tensor, " D"]:
     """Which code dimensions are used: their mean mu varies over the pictures by more than ``threshold``.
 

@@ -1,4 +1,4 @@
-"""The variational autoencoder: the halves of chapter 1, an encoder with two heads, and one line of noise between them."""
+"""The variational autoencoder: the halves of chapter 1, the encoder with two heads, and one line of noise between."""
 
 import torch
 from jaxtyping import Float
@@ -84,12 +84,20 @@ class VAE(nn.Module):
         z = reparameterize(mu, logvar, generator)  # (B, D)
         return self.decode(z), mu, logvar
 
+    @torch.no_grad()
+    def sample(self, num: int, generator: torch.Generator | None = None) -> Float[Tensor, "N 3 S S"]:
+        """New pictures: ``num`` codes from the prior N(0, I), decoded."""
+        like = next(self.parameters())
+        z = torch.randn(num, self.latent_dim, generator=generator, dtype=like.dtype, device=like.device)
+        return self.decode(z)
+
 
 class LinearVAE(nn.Module):
     """The smallest VAE: everything that can be is linear, so its optimum is known in closed form.
 
-    x_hat = W z + b, mu = V x + c, and one log variance for each code dimension, the same for every x. At the maximum of
-    the ELBO it is probabilistic PCA: directions whose data variance is above pixel_std² carry code, the others collapse.
+    x_hat = W z + b, mu = V x + c, and one log variance for each code dimension, the same for every x. At the maximum
+    of the ELBO it is probabilistic PCA: directions whose data variance is above pixel_std² carry code, the others
+    collapse.
 
     Args:
         num_values: length of one data vector.
