@@ -1,34 +1,17 @@
-"""Chromium for the tests: a page without a network, scrubbed by mouse, finger and keys, and measured.
+"""The browser of `lib.site.browser` for tests: skipped where it is missing, failed where REQUIRE_BROWSER is set."""
 
-    with chromium() as browser, serve(folder) as address, visit(browser, address + "page.html") as seen:
-        seen.page.click("button")
-    assert seen.clean()
-
-Without Chromium (or without playwright) the test is skipped and says so; with REQUIRE_BROWSER=1 it fails.
-"""
-
-import functools
-import hashlib
-import http.server
-import importlib
 import os
-import shutil
-import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-LOCAL = ("data:", "blob:", "file:", "about:")
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+from lib.site import browser as site
+from lib.site.browser import PHONE, Latency, finger, middle, pixels, serve, settle, slider_latency, too_wide, visit
 
-
-def chromium_path() -> str | None:
-    """The browser: the variable CHROMIUM if set, else the first known name on the path."""
-    named = os.environ.get("CHROMIUM")
-    return named or next((found for name in NAMES if (found := shutil.which(name))), None)
+__all__ = [
+    "PHONE", "Latency", "axe_violations", "chromium", "finger", "middle", "missing", "pixels", "serve", "settle",
+    "slider_latency", "too_wide", "visit",
+]  # fmt: skip
 
 
 def missing(what: str) -> None:
@@ -38,169 +21,21 @@ def missing(what: str) -> None:
     pytest.skip(what)
 
 
-def needed(module: str, what: str):
-    """An imported module; ``missing`` if it is not installed."""
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        return missing(what)
-
-
 @contextmanager
 def chromium():
-    """A running browser, or a skipped test that says what is missing."""
-    path = chromium_path()
-    if path is None:
-        missing("Chromium is missing: install it (Debian: apt install chromium) or set CHROMIUM to its path")
-    playwright = needed("playwright.sync_api", "playwright is missing: pip install playwright")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        try:
-            yield browser
-        finally:
-            browser.close()
-
-
-class _Silent(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-
-@contextmanager
-def serve(folder: Path):
-    """Address of a small web server over one folder, ending in a slash."""
-    handler = functools.partial(_Silent, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()
-
-
-@dataclass
-class Visit:
-    """A page, what it asked of other hosts (refused), and what it complained about."""
-
-    page: object
-    outside: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-
-    def clean(self) -> bool:
-        """No request to another host and no error; raises with the list otherwise."""
-        assert not self.outside, f"requests to other hosts: {sorted(set(self.outside))}"
-        assert not self.errors, f"errors on the page: {self.errors}"
-        return True
-
-
-@contextmanager
-def visit(browser, address: str, **context):
-    """Open a page with every other host cut off. ``context``: options of the browser context, e.g. ``**PHONE``."""
-    home = "/".join(address.split("/", 3)[:3]) + "/"
-    opened = browser.new_context(**{"viewport": {"width": 1280, "height": 1000}, **context})
-    seen = Visit(opened.new_page())
-
-    def gate(route):
-        url = route.request.url
-        if url.startswith((home, *LOCAL)):
-            route.continue_()
-        else:
-            seen.outside.append(url)
-            route.abort()
-
-    seen.page.route("**/*", gate)
-    seen.page.on("pageerror", lambda error: seen.errors.append(str(error)[:300]))
-    seen.page.on("console", lambda message: message.type == "error" and seen.errors.append(message.text[:300]))
+    """A running browser."""
     try:
-        seen.page.set_default_timeout(10_000)
-        seen.page.goto(address)
-        yield seen
-    finally:
-        opened.close()
-
-
-def pixels(page, selector: str = "canvas") -> str:
-    """Fingerprint of what a canvas shows now."""
-    code = """(s) => { const c = document.querySelector(s);
-      return Array.from(c.getContext("2d").getImageData(0, 0, c.width, c.height).data); }"""
-    settle(page)
-    return hashlib.sha256(bytes(page.evaluate(code, selector))).hexdigest()[:16]
-
-
-def settle(page) -> None:
-    """Wait until the page has painted twice."""
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-
-
-def finger(page, path: list[tuple[float, float]]) -> None:
-    """Touch the first point, move along the others, lift."""
-    protocol = page.context.new_cdp_session(page)
-
-    def send(kind: str, points: list) -> None:
-        protocol.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-        page.wait_for_timeout(16)
-
-    send("touchStart", [{"x": path[0][0], "y": path[0][1]}])
-    for x, y in path[1:]:
-        send("touchMove", [{"x": x, "y": y}])
-    send("touchEnd", [])
-    settle(page)
-
-
-def middle(page, selector: str) -> tuple[float, float]:
-    """Centre of an element, scrolled into view."""
-    place = page.locator(selector).first
-    place.scroll_into_view_if_needed()
-    box = place.bounding_box()
-    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-
-
-def too_wide(page) -> bool:
-    """Whether the page must be scrolled sideways: wider than the screen, which a phone would hide by zooming out."""
-    return page.evaluate("document.documentElement.scrollWidth") > page.viewport_size["width"]
+        site.chromium_path()
+        site.needed("playwright.sync_api", "playwright is missing: pip install playwright")
+    except site.BrowserMissing as error:
+        missing(str(error))
+    with site.chromium() as running:
+        yield running
 
 
 def axe_violations(page, selector: str | None = None) -> list[str]:
-    """What axe-core finds on the page or in one part of it, a line for each rule; skips the test if axe is missing."""
-    axe = needed("axe_playwright_python", "axe is missing: pip install axe-playwright-python")
-    page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text("utf8"))
-    code = """async (s) => (await axe.run(s ? { include: [s] } : document)).violations.map(
-      (v) => `${v.id} (${v.impact}), ${v.nodes.length} times: ${v.nodes[0].html.slice(0, 160)}`)"""
-    return page.evaluate(code, selector)
-
-
-@dataclass
-class Latency:
-    """Milliseconds: until the input handler returns, and until the frame is painted."""
-
-    handler: list[float]
-    painted: list[float]
-
-    @staticmethod
-    def percentile(times: list[float], percent: float) -> float:
-        """The value that ``percent`` of the times do not exceed."""
-        return sorted(times)[min(len(times) - 1, int(percent / 100 * len(times)))]
-
-
-def slider_latency(page, selector: str, num: int = 100) -> Latency:
-    """Move a slider ``num`` times over its range and time each answer."""
-    code = """async ([selector, num]) => {
-      const slider = document.querySelector(selector), handler = [], painted = [];
-      const low = Number(slider.min), high = Number(slider.max);
-      const frame = () => new Promise((done) => requestAnimationFrame(() => {
-        const channel = new MessageChannel();
-        channel.port1.onmessage = () => done(performance.now());
-        channel.port2.postMessage(0);
-      }));
-      for (let i = 0; i < num; i++) {
-        slider.value = low + (high - low) * ((i * 0.6180339) % 1);
-        const before = performance.now();
-        slider.dispatchEvent(new Event("input", { bubbles: true }));
-        handler.push(performance.now() - before);
-        painted.push((await frame()) - before);
-        await new Promise((done) => setTimeout(done, 7 + ((i * 13) % 29)));
-      }
-      return [handler, painted];
-    }"""
-    return Latency(*page.evaluate(code, [selector, num]))
+    """What axe-core finds on the page or in one part of it, a line for each rule."""
+    try:
+        return site.axe_violations(page, selector)
+    except site.BrowserMissing as error:
+        return missing(str(error))
