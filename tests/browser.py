@@ -6,11 +6,11 @@ from contextlib import contextmanager
 import pytest
 
 from lib.site import browser as site
-from lib.site.browser import PHONE, Latency, finger, middle, pixels, serve, settle, slider_latency, too_wide, visit
+from lib.site.browser import PHONE, finger, middle, pixels, serve, settle, too_wide, visit
 
 __all__ = [
-    "PHONE", "Latency", "axe_violations", "chromium", "finger", "middle", "missing", "pixels", "serve", "settle",
-    "slider_latency", "too_wide", "visit",
+    "PHONE", "axe_violations", "chromium", "finger", "middle", "missing", "pixels", "serve", "settle",
+    "too_wide", "visit",
 ]  # fmt: skip
 
 

@@ -84,9 +84,10 @@ def group(notebook: NotebookNode) -> list[Slide]:
 
 
 def cell_html(cell: NotebookNode, exporter: HTMLExporter) -> str:
-    """The HTML of one cell: Markdown, or code with its outputs."""
+    """The HTML of one cell: Markdown, or code with its outputs; a widget gets the room of its code."""
     body, _ = exporter.from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
-    if "hide-input" in cell.metadata.get("tags", []):
+    shows_widget = any("dw-root" in output.get("data", {}).get("text/html", "") for output in cell.get("outputs", []))
+    if shows_widget or "hide-input" in cell.metadata.get("tags", []):
         body = re.sub(r'<div class="input">.*?(?=<div class="output_wrapper">|\Z)', "", body, count=1, flags=re.DOTALL)
     return body
 

@@ -51,8 +51,8 @@ def _plain(value):
 
 def _script_json(value) -> str:
     """JSON that cannot end the script element it stands in."""
-    text = json.dumps(value, separators=(",", ":"), sort_keys=True)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e")
+    text = json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return text.replace("</", "<\\/").replace("<!--", "\\u003c!--")
 
 
 def _hash(*texts: str) -> str:

@@ -142,8 +142,9 @@ def test_a_learner_who_edits_and_saves_is_never_refused_and_loses_nothing(page, 
         page.locator(".jp-CodeCell .cm-content").first.click()
         page.keyboard.press("Control+End")
         page.keyboard.type(f"\n{edit}")
+        page.locator(".jp-CodeCell .cm-content").first.get_by_text(edit).first.wait_for()
         page.locator(".jp-NotebookPanel-toolbar [data-jp-item-name=save]").first.click()
-        deadline = time.time() + 15
+        deadline = time.time() + 60  # seconds; a busy machine saves late
         while edit not in file.read_text("utf8") and time.time() < deadline:
             page.wait_for_timeout(50)
         assert edit in file.read_text("utf8")
