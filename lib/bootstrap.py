@@ -28,6 +28,7 @@ NO_SPACE = re.compile(r"No space left|ENOSPC|Errno 28|Disk quota", re.I)
 
 
 def stop(what, remedy):
+    """End with two lines: what is wrong, and what to do."""
     sys.exit(f"\n{what}\n  What to do: {remedy}\n")
 
 
@@ -46,11 +47,13 @@ def interpreter():
 
 
 def read(name):
+    """Bytes of a file at the top of the course."""
     with open(os.path.join(ROOT, name), "rb") as file:
         return file.read()
 
 
 def python_of(folder):
+    """The interpreter of a virtual environment."""
     return os.path.join(folder, "Scripts" if os.name == "nt" else "bin", "python")
 
 
@@ -74,6 +77,7 @@ def ready(extra):
 
 
 def check_space(extra):
+    """Stop before anything is fetched if it cannot fit."""
     free = shutil.disk_usage(ROOT).free / 1e9
     if free < NEEDED_GB[extra]:
         stop(
@@ -83,6 +87,7 @@ def check_space(extra):
 
 
 def make_venv(folder):
+    """Make an empty virtual environment; a half-made one is made anew."""
     try:
         import ensurepip  # noqa: F401 (Debian and Ubuntu ship it as a package of its own)
         import venv
@@ -113,6 +118,7 @@ def pip_install(folder, *arguments):
 
 
 def install(extra):
+    """Make .venv hold what is asked for; nothing happens if it does already."""
     if ready(extra):
         return
     check_space(extra)
@@ -144,6 +150,7 @@ def lock():
 
 
 def main(arguments):
+    """Run the command."""
     wanted = arguments[0] if arguments else "lab"
     if len(arguments) > 1 or wanted not in ("lab", "test", "lock"):
         stop(f"Unknown request: {' '.join(arguments)}.", "use  python3 lib/bootstrap.py [lab|test|lock].")
