@@ -9,9 +9,10 @@ from einops import rearrange, reduce
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from lib.ae import in_chunks
 from lib.vae.loss import kl_per_dim, kl_to_standard_normal
 from lib.vae.model import reparameterize
+
+CHUNK = 256  # pictures coded or decoded at a time
 
 
 class AggregateGap(NamedTuple):
@@ -46,16 +47,18 @@ class CollapseReport:
         return not self.active.any()
 
 
+@torch.no_grad()
 def encode_all(model: nn.Module, images: Float[Tensor, "N ..."]) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N D"]]:
     """Means and log variances of q(z|x) of many pictures, without gradients, some pictures at a time."""
-    both = in_chunks(lambda part: torch.cat(model.encode(part), dim=1), images)
-    mu, logvar = both.chunk(2, dim=1)
+    clouds = [model.encode(part) for part in images.split(CHUNK)]
+    mu, logvar = (torch.cat(part) for part in zip(*clouds, strict=True))
     return mu, logvar
 
 
+@torch.no_grad()
 def reconstruct(model: nn.Module, images: Float[Tensor, "N ..."]) -> Float[Tensor, "N ..."]:
     """Every picture coded and decoded again without noise: the decoder's answer to the mean mu of its cloud."""
-    return in_chunks(lambda part: model.decode(model.encode(part)[0]), images)
+    return torch.cat([model.decode(model.encode(part)[0]) for part in images.split(CHUNK)])
 
 
 def active_units(mu: Float[Tensor, "N D"], threshold: float = 1e-2) -> Bool[Tensor, " D"]:
@@ -140,5 +143,6 @@ def collapse_report(model: nn.Module, images: Float[Tensor, "N ..."]) -> Collaps
     apart = (images - half).square().sum()
     if apart == 0:
         raise ValueError("images must differ, got the same picture throughout; nothing can be swapped")
-    change = (in_chunks(model.decode, mu) - in_chunks(model.decode, swapped)).square().sum()
+    pairs = zip(mu.split(CHUNK), swapped.split(CHUNK), strict=True)
+    change = sum((model.decode(own) - model.decode(other)).square().sum() for own, other in pairs)
     return CollapseReport(kl_per_dim(mu, logvar), active, mean_rate(mu, logvar), (change / apart).item())

@@ -12,7 +12,7 @@ def reparameterize(
     logvar: Float[Tensor, "B D"],
     generator: torch.Generator | None = None,
     *,
-    eps: Float[Tensor, "B D"] | None = None,
+    eps: Float[Tensor, "..."] | None = None,
 ) -> Float[Tensor, "B D"]:
     """A code drawn from N(mu, diag exp(logvar)), written so that gradients reach mu and logvar: z = mu + sigma·eps.
 
