@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lib.exercises.compare import Problem, as_tensor, compare, flatten, pattern
 from lib.exercises.exercise import Exercise, Misconception, Verdict
-from lib.exercises.run import Crash, Outcome, is_blank, run
+from lib.exercises.run import Crash, Outcome, advice, is_blank, run
 
 
 def judge(exercise: Exercise, answer: Any) -> Verdict:
@@ -30,8 +30,7 @@ def judge(exercise: Exercise, answer: Any) -> Verdict:
         except Crash as crash:
             if "'ellipsis'" in str(crash):  # a ... of the stub is still in use
                 return _unanswered(exercise)
-            given = f"\nInputs: {_inputs(exercise, inputs, numbers=0)}." if inputs else ""
-            return Verdict("crashed", f"{exercise.name}: it crashed.\n{crash}{given}")
+            return _crashed(exercise, crash, got, inputs)
         if is_blank(got[-1].raw):
             return _unanswered(exercise)
     expected = outcomes(exercise, exercise.reference)
@@ -52,6 +51,24 @@ def recognise(exercise: Exercise, got: list[Outcome]) -> Misconception | None:
         except Crash:  # a wrong idea that cannot handle every case explains nothing
             continue
     return None
+
+
+def crashes_alike(exercise: Exercise, idea: Misconception, crash: Crash, got: list[Outcome]) -> bool:
+    """Whether a wrong idea agrees on every case before the one that crashed, and raises the same error there."""
+    cases = list(exercise.inputs())
+    function = as_function(exercise, idea.function)
+    try:
+        for have, (seed, inputs) in zip(got, cases, strict=False):
+            if disagreement(exercise, run(exercise, function, inputs, seed), have):
+                return False
+    except Crash:
+        return False
+    seed, inputs = cases[len(got)]
+    try:
+        run(exercise, function, inputs, seed)
+    except Crash as other:
+        return other.signature == crash.signature
+    return False
 
 
 def matches(exercise: Exercise, expected: list[Outcome], got: list[Outcome]) -> bool:
@@ -96,6 +113,18 @@ def _wrong_sort(exercise: Exercise, answer: Any) -> str | None:
     return None
 
 
+def _crashed(exercise: Exercise, crash: Crash, got: list[Outcome], inputs: tuple) -> Verdict:
+    """The verdict for an answer that raises an error: the wrong idea that does the same, or what usually helps."""
+    given = f"\nInputs: {_inputs(exercise, inputs, numbers=0)}." if inputs else ""
+    ideas = exercise.misconceptions if exercise.cases is not None else ()
+    idea = next((idea for idea in ideas if crashes_alike(exercise, idea, crash, got)), None)
+    if idea:
+        text = f'{exercise.name}: it crashed — {idea.name}. {idea.message} See "{idea.see}".\n{crash}{given}'
+        return Verdict("misconception", text, idea.name)
+    help_ = f"\n{advice(crash)}" if advice(crash) else ""
+    return Verdict("crashed", f"{exercise.name}: it crashed.\n{crash}{given}{help_}")
+
+
 def _explain(exercise: Exercise, problems: list, expected: list[Outcome], got: list[Outcome]) -> Verdict:
     """The verdict for an answer that no misconception explains: the gravest kind of problem, in its smallest case."""
     bad = [index for index, problem in enumerate(problems) if problem]
@@ -110,9 +139,18 @@ def _explain(exercise: Exercise, problems: list, expected: list[Outcome], got: l
         return _not_yet(exercise, kind, f"{text[0].upper()}{text[1:]}, {where}.")
     if compare(expected[index].value, got[index].value, exercise.rtol, exercise.atol) is None:
         return _not_yet(exercise, "gradient", _gradient_text(exercise, expected[index], got[index], where))
-    text = f"{len(bad)} of {len(problems)} cases differ; in the smallest, {where}: {text}."
+    both = _both(exercise, expected[index].value, got[index].value)
+    text = f"{len(bad)} of {len(problems)} cases differ; in the smallest, {where}: {text}.{both}"
     regular = pattern([item.value for item in expected], [item.value for item in got])
     return _not_yet(exercise, "wrong", f"{text} {regular}" if regular else text)
+
+
+def _both(exercise: Exercise, expected: Any, got: Any, numbers: int = 12) -> str:
+    """Both answers, if they are short enough to be worked out by hand."""
+    count = sum(tensor.numel() for leaf in flatten(expected).values() if (tensor := as_tensor(leaf)) is not None)
+    if exercise.options.normal_form or not 1 <= count <= numbers:
+        return ""
+    return f" Expected {_rounded(expected)}, got {_rounded(got)}."
 
 
 def _value_text(kind: str, text: str, expected: Outcome, got: Outcome) -> str:
@@ -188,11 +226,13 @@ def _inputs(exercise: Exercise, inputs: tuple, numbers: int = 8) -> str:
     """The inputs by name: with their numbers if they are at most so many, else with their shapes."""
     shown = []
     for name, item in zip(_argument_names(exercise), inputs, strict=True):
-        if isinstance(item, Tensor) and item.numel() > numbers:
+        tensors = isinstance(item, tuple | list) and all(isinstance(part, Tensor) for part in item)
+        size = sum(part.numel() for part in item) if tensors else item.numel() if isinstance(item, Tensor) else 0
+        if tensors and size > numbers:
+            shown.append(f"{name} of shapes {', '.join(str(tuple(part.shape)) for part in item)}")
+        elif isinstance(item, Tensor) and size > numbers:
             shown.append(f"{name} of shape {tuple(item.shape)}")
-        elif isinstance(item, Tensor):
-            shown.append(f"{name} = {_rounded(item.tolist())}")
-        elif isinstance(item, bool | int | float | str):
+        elif tensors or isinstance(item, Tensor | bool | int | float | str):
             shown.append(f"{name} = {_rounded(item)}")
         else:
             shown.append(f"{name}: a {type(item).__name__}")
@@ -200,6 +240,11 @@ def _inputs(exercise: Exercise, inputs: tuple, numbers: int = 8) -> str:
 
 
 def _rounded(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(_rounded(item) for item in value)}]"
+    if isinstance(value, Tensor):
+        return _rounded(value.detach().tolist())
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key!r}: {_rounded(item)}' for key, item in value.items())}}}"
+    if isinstance(value, tuple | list):
+        inside = ", ".join(_rounded(item) for item in value)
+        return f"[{inside}]" if isinstance(value, list) else f"({inside})"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -28,7 +28,30 @@ class Outcome:
 
 
 class Crash(Exception):
-    """The answer raised ``error`` on a case; the message says where."""
+    """The answer raised an error on a case; the message says where.
+
+    Attributes:
+        signature: what two errors have in common that come from the same wrong idea, see `signature`.
+    """
+
+    def __init__(self, message: str, signature: tuple = ()):
+        super().__init__(message)
+        self.signature = signature
+
+
+MATRIX_PRODUCT = (
+    "The last axis of what stands left of @ must be as long as the first of two axes of what stands right of it. Print "
+    "both shapes; is one of them to be transposed (.T), or do they stand in the wrong order?"
+)
+BROADCASTING = (
+    "For +, -, * and / the axes of both shapes are matched from the last one backwards; two lengths must be equal, or "
+    "one of them 1. Print both shapes; v[:, None] makes a column of a row, v[:, None, None] adds two axes."
+)
+ADVICE = {
+    "mat1 and mat2|size mismatch|same number of elements|batch2 tensor": MATRIX_PRODUCT,
+    "must match the size|not broadcastable": BROADCASTING,
+}
+"""What to say, over and above the error, when its message contains one of these."""
 
 
 def run(exercise: Exercise, function: Callable[..., Any], inputs: tuple, seed: int) -> Outcome:
@@ -53,7 +76,7 @@ def run(exercise: Exercise, function: Callable[..., Any], inputs: tuple, seed: i
         except NotImplementedError:
             raise
         except Exception as error:
-            raise Crash(locate(error, function)) from error
+            raise Crash(locate(error, function), signature(error)) from error
     if is_blank(raw):
         return Outcome(raw, None, raw)
     try:
@@ -81,6 +104,17 @@ def is_blank(answer: Any) -> bool:
     if isinstance(answer, tuple | list):
         return any(is_blank(item) for item in answer)
     return answer is None or answer is Ellipsis or answer is NotImplemented
+
+
+def signature(error: Exception) -> tuple[str, str, list[str]]:
+    """Kind, words and sorted numbers of an error; ``a * b`` and ``b * a`` of shapes that do not fit have the same."""
+    numbers = re.findall(r"\d+", str(error))
+    return type(error).__name__, re.sub(r"\d+", "", str(error)), sorted(numbers)
+
+
+def advice(crash: Crash) -> str:
+    """What usually helps against this error, or nothing."""
+    return next((text for words, text in ADVICE.items() if re.search(words, str(crash))), "")
 
 
 def locate(error: Exception, function: Callable[..., Any]) -> str:

@@ -77,7 +77,7 @@ def _look_alike(exercise: Exercise) -> list[str]:
         try:
             results[idea.name] = outcomes(exercise, idea.function)
         except Crash:
-            continue  # reported by the diagnosis
+            continue  # told apart by its error, which the diagnosis has tried
     return [
         f"'{one}' and '{two}' cannot be told apart"
         for one in results

@@ -92,8 +92,8 @@ def test_an_answer_that_fits_a_wrong_idea_on_some_cases_only_is_not_blamed_on_it
     assert verdict.status == "wrong" and verdict.misconception is None
 
 
-def test_a_wrong_answer_is_told_the_smallest_case_and_the_size_of_the_gap_but_not_the_answer():
-    """The two numbers of the small case are shown, so that the reader can work it out by hand."""
+def test_a_wrong_answer_is_told_the_smallest_case_with_what_was_expected_and_what_came():
+    """With inputs and both results in view, the reader can work the case out by hand."""
     verdict = judge(exercise(), lambda mu, logvar: kl(mu, logvar) + 0.125 * mu.sum(-1))
     generator = torch.Generator().manual_seed(0)
     mu, logvar = next(iter(kl_cases(generator)))
@@ -101,7 +101,34 @@ def test_a_wrong_answer_is_told_the_smallest_case_and_the_size_of_the_gap_but_no
     assert verdict.status == "wrong" and "6 of 6 cases differ" in text
     assert f"mu = [[{mu[0, 0]:.4g}, {mu[0, 1]:.4g}]]" in text
     assert f"largest deviation {abs(0.125 * mu.sum()):.3g}" in text
-    assert f"{kl(mu, logvar).item():.3g}" not in text
+    want = kl(mu, logvar).item()
+    assert f"Expected [{want:.4g}], got [{want + 0.125 * mu.sum().item():.4g}]." in text
+
+
+def test_two_long_answers_are_not_printed():
+    """Thirteen numbers and more say less than their largest deviation; so does a form the reader never wrote."""
+
+    def big(generator):
+        return [(torch.randn(13, 2, generator=generator, dtype=torch.float64),) * 2]
+
+    for changes in ({"cases": big}, {"options": Options(normal_form=lambda value: value**2)}):
+        verdict = judge(exercise(**changes), lambda mu, logvar: kl(mu, logvar) + 0.125 * mu.sum(-1))
+        assert verdict.status == "wrong" and "xpected" not in verdict.message
+
+
+def test_an_answer_of_several_parts_is_shown_in_its_parts():
+    """A tuple stays a tuple, a dict a dict; a list of tensors among the inputs is shown too."""
+    parts = exercise(
+        reference=lambda chunks: (chunks[0].sum(), {"n": 2}),
+        cases=lambda generator: [([torch.ones(2), torch.zeros(1)],)],
+        misconceptions=(),
+    )
+    text = judge(parts, lambda chunks: (chunks[0].sum(), {"n": 3})).message
+    assert "chunks = [[1, 1], [0]]" in text and "Expected (2, {'n': 2}), got (2, {'n': 3})." in text
+    wide = exercise(
+        reference=lambda chunks: chunks[0].sum(), cases=lambda g: [([torch.ones(9, 2)] * 2,)], misconceptions=()
+    )
+    assert "chunks of shapes (9, 2), (9, 2)" in judge(wide, lambda chunks: 0.0).message
 
 
 def test_a_constant_factor_or_offset_or_sign_is_noticed():
@@ -151,6 +178,32 @@ def test_a_crash_tells_the_line_of_the_readers_code_and_the_input_shapes():
     assert "in line 3 of crashing: return (mu @ sigma).sum(-1)" in verdict.message
     assert "Inputs: mu of shape (1, 2), logvar of shape (1, 2)." in verdict.message
     assert "0x" not in verdict.message and ".py" not in verdict.message
+
+
+def test_shapes_that_do_not_fit_bring_a_hint_and_other_errors_do_not():
+    """The two commonest crashes have a rule each: one for @, one for the four operations by element."""
+    assert "right of it" in judge(exercise(), crashing).message
+    text = judge(exercise(), lambda mu, logvar: mu * torch.ones(mu.shape[1] + 1)).message
+    assert "matched from the last one backwards" in text and "right of it" not in text
+    assert judge(exercise(), lambda mu, logvar: mu[99]).message.endswith("logvar of shape (1, 2).")
+
+
+def test_an_idea_that_crashes_is_recognised_by_its_error():
+    """Same cases right before, same error then, whatever the order of the two shapes in it."""
+    idea = Misconception("product of matrices", lambda mu, logvar: (mu @ logvar).sum(-1), "By element.", "The KL")
+    known = exercise(misconceptions=(*exercise().misconceptions, idea))
+    verdict = judge(known, crashing)
+    assert (verdict.status, verdict.misconception) == ("misconception", "product of matrices")
+    assert "it crashed — product of matrices. By element." in verdict.message and "in line 3" in verdict.message
+    for other in (lambda mu, logvar: mu[99], lambda mu, logvar: mu @ torch.ones(5, 1, dtype=mu.dtype)):
+        assert judge(known, other).status == "crashed"
+    later = exercise(
+        cases=lambda generator: [(torch.ones(num, 2), torch.ones(2, 2)) for num in (2, 3)],
+        reference=lambda mu, logvar: mu.sum() + logvar.sum(),
+        misconceptions=(Misconception("adds", lambda mu, logvar: (mu + logvar).sum(), "No.", "The KL"),),
+    )
+    assert judge(later, lambda mu, logvar: (logvar + mu).sum()).misconception == "adds"
+    assert judge(later, lambda mu, logvar: (logvar + mu).sum() + 1).status == "crashed"
 
 
 def test_addresses_in_an_error_are_left_out():
