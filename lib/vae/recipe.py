@@ -29,7 +29,7 @@ from lib.vae.loss import (
 )
 from lib.vae.model import VAE
 
-KL_WEIGHTS = {"low": 1.0, "medium": 25.0, "high": 250.0, "collapse": 6000.0}
+KL_WEIGHTS = {"low": 1.0, "medium": 25.0, "high": 1000.0, "collapse": 6000.0}
 """Weights of the rate for the two-dimensional maps."""
 
 
