@@ -3,17 +3,18 @@
 import pytest
 import torch
 
-from lib.ae import AutoEncoder, reconstruction_loss
+from lib.ae import AutoEncoder, autoencoder_loss, reconstruction_loss
 from lib.ae.failures import (
     CheckerboardAutoEncoder,
     CheckerboardDecoder,
     NoActivationAutoEncoder,
     SigmoidAutoEncoder,
     affine_gap,
-    phase_spread,
+    chessboard,
     shuffled_pairs_loss,
     unreachable_error,
     variety,
+    without,
 )
 
 SMALL = {"channels": (4, 8, 8, 8), "hidden": 16}
@@ -47,19 +48,31 @@ def test_without_activations_the_autoencoder_is_affine_and_with_them_it_is_not()
     assert affine_gap(AutoEncoder(4, **SMALL).double(), x, y) > 0.1
 
 
+def test_normalisation_alone_keeps_the_autoencoder_from_being_affine():
+    """GroupNorm divides by a spread that depends on the picture."""
+    torch.manual_seed(0)
+    model = AutoEncoder(4, **SMALL).double()
+    model.encoder = without(model.encoder, torch.nn.SiLU, torch.nn.Tanh)
+    model.decoder = without(model.decoder, torch.nn.SiLU, torch.nn.Tanh)
+    x, y = pictures(3).double(), pictures(3, 1).double()
+    assert affine_gap(model, x, y) > 0.1
+    kept = {type(layer) for layer in [*model.encoder, *model.decoder]}
+    assert torch.nn.GroupNorm in kept and not kept & {torch.nn.SiLU, torch.nn.Tanh}
+
+
 @pytest.mark.parametrize("kernel", [3, 4])
 def test_transposed_convolutions_write_a_chessboard_at_birth(kernel):
     """Their four pixel phases come from different weights; upsampling and a convolution treat all pixels alike."""
 
-    def mean_spread(build) -> float:
+    def mean_board(build) -> float:
         values = []
         for seed in range(4):
             torch.manual_seed(seed)
-            values.append(phase_spread(build()(pictures(4))).item())
+            values.append(chessboard(build()(pictures(4))).item())
         return sum(values) / len(values)
 
-    chessboard = mean_spread(lambda: CheckerboardAutoEncoder(4, kernel, **SMALL))
-    assert chessboard > 5 * mean_spread(lambda: AutoEncoder(4, **SMALL))
+    transposed = mean_board(lambda: CheckerboardAutoEncoder(4, kernel, **SMALL))
+    assert transposed > 3 * mean_board(lambda: AutoEncoder(4, **SMALL))
 
 
 def test_kernel_3_overlaps_unevenly_and_kernel_4_evenly():
@@ -76,12 +89,16 @@ def test_kernel_3_overlaps_unevenly_and_kernel_4_evenly():
         CheckerboardDecoder(2, 5)
 
 
-def test_a_chessboard_is_measured_and_a_picture_is_not():
-    """The four phases of the pattern (-1)^(i+j) have means +1, -1, -1, +1: a spread of 2/sqrt(3)."""
+def test_a_chessboard_is_measured_and_stripes_slopes_and_passing_details_are_not():
+    """The filter answers (-1)^(i+j) with itself; it has no answer to what changes along one axis only, and what is
+    different in every picture cancels in their mean.
+    """
     i = torch.arange(32)
     board = ((-1.0) ** (i[:, None] + i)).expand(2, 3, 32, 32)
-    torch.testing.assert_close(phase_spread(board), torch.tensor(2 / 3**0.5))
-    assert phase_spread(torch.full((2, 3, 32, 32), 0.7)) == 0
+    torch.testing.assert_close(chessboard(0.3 * board), torch.tensor(0.3))
+    stripes = ((-1.0) ** i).expand(2, 3, 32, 32)
+    assert chessboard(stripes + i[:, None] / 32) < 1e-6
+    assert chessboard(pictures(400)) < 0.1 * chessboard(pictures(1))
 
 
 def test_shuffled_pairs_pull_towards_the_mean_picture():
@@ -101,6 +118,13 @@ def test_shuffled_pairs_pull_towards_the_mean_picture():
 
     generator = torch.Generator().manual_seed(0)
     assert shuffled_pairs_loss(Mean(), x, generator) < 0.6 * shuffled_pairs_loss(Copy(), x, generator)
+
+
+def test_a_perfect_copy_has_loss_zero_unless_the_pairs_are_shuffled():
+    """The question that finds a bug in the loss before any training: what does it say of a perfect answer?"""
+    x, generator = pictures(20), torch.Generator().manual_seed(0)
+    assert autoencoder_loss(torch.nn.Identity(), x, generator) == 0
+    assert shuffled_pairs_loss(torch.nn.Identity(), x, generator) > 1000
 
 
 def test_variety_is_zero_for_one_repeated_picture():

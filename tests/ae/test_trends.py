@@ -36,6 +36,23 @@ def test_a_copy_is_infinitely_near_to_the_training_pictures():
     assert nearest_psnr(-images, images) < 20
 
 
+def test_the_nearest_pictures_are_measured_on_a_random_part_of_a_long_list():
+    """Half copies, half not, in two blocks: the first ones alone would be all copies, and so seem far too near."""
+    images = torch.rand(40, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    near, far = images + 0.01, images + 0.1  # errors of 46 and of 26 decibels
+    measured = nearest_psnr(torch.cat([near, far]), images, most=40)
+    assert 26.1 + 20 / 4 < measured < 46.1 - 20 / 4
+    assert measured == nearest_psnr(torch.cat([near, far]), images, most=40)
+    assert nearest_psnr(torch.cat([near, far]), images) == pytest.approx(36.02, abs=0.01)
+
+
+def test_a_reconstruction_is_as_near_as_the_draw_of_a_training_code():
+    """A kernel of bandwidth 0 picks reconstructions at random, so both means agree within the chance of the draw."""
+    for row in trend("ae_random_codes")["rows"]:
+        drawn, rebuilt = (row[name]["psnr_to_nearest"] for name in ("kernels, bandwidth 0", "reconstructions"))
+        assert abs(drawn - rebuilt) < 0.6
+
+
 def test_only_the_code_differs_between_the_recipes_of_the_code_size():
     """One thing is varied at a time."""
     recipes = [with_code(dim) for dim in CODE_SIZES]

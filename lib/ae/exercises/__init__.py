@@ -1,8 +1,10 @@
 """The exercises of chapter 1, each with the wrong ideas that are known beforehand."""
 
-from lib.ae.exercises.clouds import FIT_GAUSSIAN, GAUSSIAN_DRAW, KERNEL_DRAW
+from lib.ae.exercises.clouds import FIT_GAUSSIAN, GAUSSIAN_DRAW
 from lib.ae.exercises.codes import INTERPOLATE, PROJECT
-from lib.ae.exercises.pictures import FEATURE_SIZE, LOSS_EXERCISE, PSNR
+from lib.ae.exercises.decibels import PSNR
+from lib.ae.exercises.new_pictures import KERNEL_DRAW, NOVELTY
+from lib.ae.exercises.pictures import FEATURE_SIZE, LOSS_EXERCISE
 
 EXERCISES = {
     exercise.name: exercise
@@ -14,6 +16,7 @@ EXERCISES = {
         INTERPOLATE,
         FIT_GAUSSIAN,
         GAUSSIAN_DRAW,
+        NOVELTY,
         KERNEL_DRAW,
     )
 }

@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 
-from lib.ae.codes import fit_gaussian
 from lib.exercises import Exercise, Misconception
 
 GENERATOR = "Is the decoder a generator"
@@ -13,61 +12,93 @@ def _double(generator: torch.Generator, *shape: int) -> Tensor:
     return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
-def _scaled(scale):
-    """A misconception about the covariance: ``scale(mean, cov, num)`` in its place."""
+def describe(chunks: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and unbiased covariance of codes that come in pieces, from sums that can be added up."""
+    num = sum(len(chunk) for chunk in chunks)
+    mean = sum(chunk.sum(0) for chunk in chunks) / num
+    return mean, sum((chunk - mean).T @ (chunk - mean) for chunk in chunks) / (num - 1)
 
-    def function(codes: Tensor) -> tuple[Tensor, Tensor]:
-        mean, cov = fit_gaussian(codes)
-        return mean, scale(mean, cov, len(codes))
+
+def _with_cov(change):
+    """A misconception about the covariance: ``change(mean, cov, codes)`` in its place."""
+
+    def function(chunks: list[Tensor]) -> tuple[Tensor, Tensor]:
+        mean, cov = describe(chunks)
+        return mean, change(mean, cov, torch.cat(chunks))
 
     return function
 
 
+def _mean_of_means(chunks: list[Tensor]) -> tuple[Tensor, Tensor]:
+    mean = torch.stack([chunk.mean(0) for chunk in chunks]).mean(0)
+    centred = torch.cat(chunks) - mean
+    return mean, centred.T @ centred / (len(centred) - 1)
+
+
 FIT_GAUSSIAN = Exercise(
     name="ae.fit_gaussian",
-    prompt="Mean and unbiased covariance matrix of a cloud of codes.",
-    reference=fit_gaussian,
-    cases=lambda g: [(_double(g, 3, 2) + 1,), (_double(g, 8, 3) @ _double(g, 3, 3) - 2,)],
+    prompt="Mean and unbiased covariance matrix of a cloud of codes that comes in chunks of different length.",
+    reference=describe,
+    cases=lambda g: [
+        ([_double(g, 3, 2) + 1, _double(g, 2, 2)],),
+        ([_double(g, num, 3) @ _double(g, 3, 3) - 2 for num in (5, 2, 4)],),
+    ],
     misconceptions=(
         Misconception(
+            "averaged the means of the chunks",
+            _mean_of_means,
+            "A chunk of two codes would count as much as a chunk of five. Add up the codes of all chunks, then "
+            "divide by how many there are.",
+            GENERATOR,
+        ),
+        Misconception(
+            "averaged the covariances of the chunks",
+            lambda chunks: (describe(chunks)[0], torch.stack([chunk.T.cov() for chunk in chunks]).mean(0)),
+            "Each chunk was measured around its own mean, so the distance between the chunks is lost. Measure all of "
+            "them around the common mean.",
+            GENERATOR,
+        ),
+        Misconception(
             "divided by N",
-            _scaled(lambda mean, cov, num: cov * (num - 1) / num),
+            _with_cov(lambda mean, cov, codes: cov * (len(codes) - 1) / len(codes)),
             "The mean was fitted to the same codes, which makes them look closer together than they are; N - 1 "
-            "makes up for it.",
+            "makes up for it. (PCA in this chapter divides by N: there the loss is a mean, and nothing is estimated.)",
+            GENERATOR,
+        ),
+        Misconception(
+            "did not divide",
+            _with_cov(lambda mean, cov, codes: cov * (len(codes) - 1)),
+            "A sum over codes grows with their number; the covariance is a mean of products, over N - 1.",
             GENERATOR,
         ),
         Misconception(
             "kept the diagonal alone",
-            _scaled(lambda mean, cov, num: cov.diag().diag()),
+            _with_cov(lambda mean, cov, codes: cov.diag().diag()),
             "Code dimensions of an autoencoder are correlated; without the other entries the cloud loses its tilt.",
             GENERATOR,
         ),
         Misconception(
-            "gave standard deviations",
-            _scaled(lambda mean, cov, num: cov.diag().sqrt().diag()),
-            "A covariance matrix holds variances on its diagonal, in squared units, and covariances elsewhere.",
-            GENERATOR,
-        ),
-        Misconception(
-            "gave correlations",
-            _scaled(lambda mean, cov, num: cov / (cov.diag()[:, None] * cov.diag()).sqrt()),
-            "Divided by the standard deviations, every variance has become 1 and the size of the cloud is lost.",
-            GENERATOR,
-        ),
-        Misconception(
             "did not centre the codes",
-            _scaled(lambda mean, cov, num: cov + mean[:, None] * mean * num / (num - 1)),
+            _with_cov(lambda mean, cov, codes: codes.T @ codes / (len(codes) - 1)),
             "The spread is measured around the mean; without subtracting it, the distance of the cloud from zero "
             "counts too.",
             GENERATOR,
         ),
+        Misconception(
+            "took the mean off once for all codes",
+            _with_cov(lambda mean, cov, codes: (codes.T @ codes - torch.outer(mean, mean)) / (len(codes) - 1)),
+            "Multiplied out, the sum of (z - m)(z - m).T is the sum of z z.T minus N times m m.T: the N is missing.",
+            GENERATOR,
+        ),
     ),
     hints=(
-        "Two answers in a tuple: a vector with one number per dimension, and a square matrix.",
-        "Subtract the mean; entry (i, j) is then the average of column i times column j.",
-        "centred.T @ centred / (len(codes) - 1).",
+        "Which sums over all codes do you need? A sum over all codes is a sum of sums over chunks.",
+        "Go through the chunks twice. The first time, add up chunk.sum(0) and len(chunk), which gives the mean. "
+        "What do you add up the second time, now that the mean is known?",
+        "The second time, for each chunk: centred = chunk - mean, a matrix of shape (n, D). The product of its "
+        "columns i and j, summed over the rows, belongs to entry (i, j). Divide the total by N - 1.",
     ),
-    explains="A code of dimension D needs D + D(D + 1)/2 numbers: 2,144 for D = 64.",
+    explains="A code of dimension D needs D + D(D + 1)/2 numbers, 2,144 for D = 64, and no more memory than a chunk.",
 )
 
 
@@ -92,7 +123,7 @@ GAUSSIAN_DRAW = Exercise(
     cases=_gaussians,
     misconceptions=(
         Misconception(
-            "multiplied by L from the wrong side",
+            "forgot the transpose",
             lambda mean, cov, eps: mean + eps @ torch.linalg.cholesky(cov),
             "A column z = L eps, written as a row, is eps @ L.T. Without the transpose the covariance is L.T @ L.",
             GENERATOR,
@@ -101,6 +132,19 @@ GAUSSIAN_DRAW = Exercise(
             "multiplied by the covariance",
             lambda mean, cov, eps: mean + eps @ cov,
             "A covariance is in squared units: noise times cov has covariance cov @ cov.",
+            GENERATOR,
+        ),
+        Misconception(
+            "multiplied by L from the left",
+            lambda mean, cov, eps: mean + torch.linalg.cholesky(cov) @ eps,
+            "L @ eps is right for a single column. Here each draw is a row of eps, so L has to act on rows: it stands "
+            "on the right, transposed.",
+            GENERATOR,
+        ),
+        Misconception(
+            "used the variances for the spread",
+            lambda mean, cov, eps: mean + eps * cov.diag(),
+            "The diagonal of a covariance holds variances, in squared units; and the dimensions must move together.",
             GENERATOR,
         ),
         Misconception(
@@ -118,62 +162,9 @@ GAUSSIAN_DRAW = Exercise(
     ),
     hints=(
         "In one dimension the answer is mean + sigma * eps. What plays the part of sigma here?",
-        "torch.linalg.cholesky(cov) is a square root: L @ L.T is cov again.",
-        "Each row is mean + L @ eps_row; for all rows at once that is mean + eps @ L.T.",
+        "torch.linalg.cholesky(cov) plays it: L @ L.T is cov, as sigma * sigma is the variance. For one draw, with eps "
+        "and z as columns, z = mean + L @ eps. Now write this for a row: (L @ eps).T is what?",
+        "(L @ eps).T = eps.T @ L.T: for rows, L.T stands on the right. The mean is added to every row.",
     ),
     explains="The covariance of L eps is L I L.T, which is cov: that is the whole proof.",
-)
-
-
-def kernel_draw(codes: Tensor, index: Tensor, bandwidth: float, eps: Tensor) -> Tensor:
-    """The chosen codes plus noise of ``bandwidth`` standard deviations of each dimension."""
-    return codes[index] + bandwidth * codes.std(dim=0) * eps
-
-
-KERNEL_DRAW = Exercise(
-    name="ae.kernel_draw",
-    prompt="The codes that index chooses, plus bandwidth * eps in units of each dimension's standard deviation.",
-    reference=kernel_draw,
-    cases=lambda g: [
-        (_double(g, num, dim), torch.randint(num, (draws,), generator=g), 0.3, _double(g, draws, dim))
-        for num, dim, draws in ((4, 2, 3), (6, 3, 5))
-    ],
-    misconceptions=(
-        Misconception(
-            "gave every dimension the same noise",
-            lambda codes, index, bandwidth, eps: codes[index] + bandwidth * eps,
-            "Some dimensions of a code spread far and others hardly; the noise must be measured in their own spread.",
-            GENERATOR,
-        ),
-        Misconception(
-            "took the variance for the spread",
-            lambda codes, index, bandwidth, eps: codes[index] + bandwidth * codes.var(dim=0) * eps,
-            "The standard deviation has the units of a code; the variance has them squared.",
-            GENERATOR,
-        ),
-        Misconception(
-            "measured the spread of the chosen codes",
-            lambda codes, index, bandwidth, eps: codes[index] + bandwidth * codes[index].std(dim=0) * eps,
-            "The unit is the spread of the whole cloud, which does not depend on which codes were drawn.",
-            GENERATOR,
-        ),
-        Misconception(
-            "drew around the mean",
-            lambda codes, index, bandwidth, eps: codes.mean(dim=0) + bandwidth * codes.std(dim=0) * eps,
-            "Each draw starts from a code of its own; around the mean it would be one small Gaussian again.",
-            GENERATOR,
-        ),
-        Misconception(
-            "took one spread for all dimensions",
-            lambda codes, index, bandwidth, eps: codes[index] + bandwidth * codes.std() * eps,
-            "codes.std() mixes all dimensions into one number; dim=0 keeps them apart.",
-            GENERATOR,
-        ),
-    ),
-    hints=(
-        "Indexing with a tensor of integers picks rows: codes[index] has one row per draw.",
-        "The unit of the noise is codes.std(dim=0), one number per dimension.",
-        "codes[index] + bandwidth * unit * eps, where unit is that row of standard deviations.",
-    ),
-    explains="At bandwidth 0 this is a lottery among the training codes, and nothing new can come out.",
 )

@@ -65,11 +65,27 @@ PROJECT = Exercise(
             "These are the coordinates on the sheet. The decoder turns them into a point again.",
             FLAT,
         ),
+        Misconception(
+            "encoded without the transpose",
+            lambda x, mean, components: mean + (x - mean) @ components @ components.T,
+            "The rows of components are the directions. The coordinates of a point are its inner products with these "
+            "rows, and a matrix product takes its inner products with columns: components.T.",
+            FLAT,
+        ),
+        Misconception(
+            "decoded with the transpose",
+            lambda x, mean, components: mean + (x - mean) @ components.T @ components.T,
+            "Encoding took components.T. Decoding adds up the rows themselves, each times its coordinate: code @ "
+            "components.",
+            FLAT,
+        ),
     ),
     hints=(
-        "There are three moves: go to the mean, encode and decode, come back from the mean.",
-        "The code of a centred row is its inner product with each component: a matrix product with components.T.",
-        "mean + code @ components, where code = (x - mean) @ components.T.",
+        "There are four moves: subtract the mean, encode, decode, add the mean.",
+        "Take one component v and one centred row y. The nearest point on the line along v is (y · v) v: a number, the "
+        "code, times the direction. Several components at right angles: add up such terms.",
+        "All numbers y · v at once are a matrix product with components.T, of shape (N, D). Times components it is "
+        "the sum of the terms. Then the mean.",
     ),
     explains="Do it twice and nothing changes: a point on the sheet is its own reconstruction.",
 )
@@ -111,11 +127,20 @@ INTERPOLATE = Exercise(
             "asked for.",
             GENERATOR,
         ),
+        Misconception(
+            "left the shares in a row",
+            lambda z_a, z_b, num_steps: torch.linspace(0, 1, num_steps, dtype=z_a.dtype) * z_a + z_b,
+            "num_steps shares meet D numbers of a code, and they do not fit. As a column, shares[:, None], they make "
+            "one row for every share.",
+            GENERATOR,
+        ),
     ),
     hints=(
         "A point on the line is a mixture: some share of z_b, and the rest of z_a.",
-        "torch.linspace(0, 1, num_steps) gives the shares; make it a column so that it meets every dimension.",
-        "w = torch.linspace(0, 1, num_steps, dtype=z_a.dtype)[:, None], then (1 - w) * z_a + w * z_b.",
+        "For three steps the shares of z_b are 0, 1/2 and 1: torch.linspace(0, 1, 3). Work out the three rows for "
+        "z_a = [0, 0], z_b = [2, 4] by hand: [0, 0], [1, 2], [2, 4].",
+        "The shares must be a column, [:, None], so that each of them multiplies a whole code; z_a gets what z_b "
+        "leaves, 1 minus the share.",
     ),
     explains="The line is straight for the codes; what the decoder makes of it is the question.",
 )

@@ -1,6 +1,4 @@
-"""Exercises about layers and losses: the size of a feature map, the loss, the PSNR."""
-
-import math
+"""Exercises about layers and losses: the size of a feature map, the loss."""
 
 import torch
 from torch import Tensor
@@ -10,7 +8,6 @@ from lib.exercises import Exercise, Misconception
 
 LAYERS = "Layer by layer"
 LOSS = "What is minimised"
-DECIBELS = "How close is close"
 
 
 def _double(generator: torch.Generator, *shape: int) -> Tensor:
@@ -53,6 +50,19 @@ FEATURE_SIZE = Exercise(
             LAYERS,
         ),
         Misconception(
+            "divided by the stride alone",
+            lambda size, kernel, stride, padding: size // stride,
+            "That is right for kernel 3, stride 2, padding 1 and an even size, which were chosen to make it so. "
+            "Without padding the kernel cannot stand on the rim, and fewer positions are left.",
+            LAYERS,
+        ),
+        Misconception(
+            "did not round",
+            lambda size, kernel, stride, padding: (size + 2 * padding - kernel) / stride + 1,
+            "A kernel cannot take half a step. Use // in place of /, which drops the part of a step that is left over.",
+            LAYERS,
+        ),
+        Misconception(
             "forgot the padding",
             lambda size, kernel, stride, padding: (size - kernel) // stride + 1,
             "The kernel also visits the rows of zeros around the picture.",
@@ -60,31 +70,60 @@ FEATURE_SIZE = Exercise(
         ),
     ),
     hints=(
-        "Write the rows of a picture of height 5 on paper and lay a kernel of 3 on them with stride 2. How many "
-        "positions?",
-        "The picture has size + 2 * padding rows. The kernel starts at the top; how far can its first row travel?",
-        "It can travel size + 2 * padding - kernel rows, in whole steps of stride; then count the starting position.",
+        "Write the rows of a picture of height 5 on paper and lay a kernel of 3 on them with stride 2, no padding. How "
+        "many positions?",
+        "Two: the first row of the kernel stands in row 0, then in row 2; it may not pass row 5 - 3. In general: how "
+        "many rows has the padded picture, and which is the last row in which the kernel may begin?",
+        "The last row in which it may begin is size + 2 * padding - kernel. It gets there in steps of stride, and the "
+        "position it starts from counts as well.",
     ),
     explains="Kernel 3, stride 2 and padding 1 halve every even size: 32, 16, 8, 4.",
 )
 
 
-def _mean_of_everything(x_hat: Tensor, x: Tensor) -> Tensor:
-    return (x_hat - x).square().mean()
+def weighted_loss(x_hat: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """The reconstruction loss with a weight for every pixel, rescaled to the mean 1 in every picture."""
+    share = weight / weight.mean((1, 2), keepdim=True)
+    return reconstruction_loss(share[:, None].sqrt() * x_hat, share[:, None].sqrt() * x)
+
+
+def _errors(x_hat: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """The weighted squared error of every value."""
+    return (weight / weight.mean((1, 2), keepdim=True))[:, None] * (x_hat - x).square()
 
 
 LOSS_EXERCISE = Exercise(
-    name="ae.loss",
-    prompt="Squared distance between picture and reconstruction, summed over a picture and averaged over the batch.",
-    reference=reconstruction_loss,
+    name="ae.weighted_loss",
+    prompt="The reconstruction loss with a weight for every pixel; the weights of each picture are rescaled to mean 1.",
+    reference=weighted_loss,
     cases=lambda g: [
-        (_double(g, 2, 1, 2, 3), _double(g, 2, 1, 2, 3)),
-        (_double(g, 5, 3, 4, 4), _double(g, 5, 3, 4, 4)),
+        (_double(g, *shape), _double(g, *shape), _double(g, shape[0], *shape[2:]).abs() + 0.1)
+        for shape in ((1, 2, 1, 2), (2, 3, 4, 4))
     ],
     misconceptions=(
         Misconception(
+            "left the weights as they are",
+            lambda x_hat, x, weight: (weight[:, None] * (x_hat - x).square()).flatten(1).sum(1).mean(),
+            "Then doubling all weights doubles the loss. Divide the weights of each picture by their mean first.",
+            LOSS,
+        ),
+        Misconception(
+            "rescaled over the whole batch",
+            lambda x_hat, x, weight: (weight[:, None] / weight.mean() * (x_hat - x).square()).flatten(1).sum(1).mean(),
+            "With one mean for all, a picture with large weights counts more than its neighbours in the batch. Take "
+            "the mean of each picture.",
+            LOSS,
+        ),
+        Misconception(
+            "took a mean over the pixels",
+            lambda x_hat, x, weight: _errors(x_hat, x, weight).flatten(1).sum(1).mean() / weight[0].numel(),
+            "Weights that add up to 1 do that, and so does sum(1) without flatten(1), which adds up the colours alone. "
+            "A picture is a sum over all its values, and its weights have the mean 1.",
+            LOSS,
+        ),
+        Misconception(
             "averaged over the values too",
-            _mean_of_everything,
+            lambda x_hat, x, weight: _errors(x_hat, x, weight).mean(),
             "The squared distance of two pictures is a sum over their values; only the batch is averaged. With "
             "the mean, the loss no longer grows with the size of the picture, and in chapter 2 that changes what "
             "is learned.",
@@ -92,106 +131,35 @@ LOSS_EXERCISE = Exercise(
         ),
         Misconception(
             "summed over the batch",
-            lambda x_hat, x: (x_hat - x).square().sum(),
+            lambda x_hat, x, weight: _errors(x_hat, x, weight).sum(),
             "Then the loss, and the step it causes, would double with the batch size.",
             LOSS,
         ),
         Misconception(
-            "took the absolute value for the square",
-            lambda x_hat, x: (x_hat - x).abs().flatten(1).sum(1).mean(),
-            "That is the L1 distance, whose best guess is the median and not the mean.",
+            "weighted before squaring",
+            lambda x_hat, x, weight: (
+                ((weight / weight.mean((1, 2), keepdim=True))[:, None] * (x_hat - x)).square().flatten(1).sum(1).mean()
+            ),
+            "Inside the square, a weight of 3 counts nine times. Square the error, then weigh it.",
             LOSS,
         ),
         Misconception(
-            "took the root",
-            lambda x_hat, x: (x_hat - x).flatten(1).norm(dim=1).mean(),
-            "The distance itself was not asked for, but its square: no root.",
-            LOSS,
-        ),
-        Misconception(
-            "halved it",
-            lambda x_hat, x: (x_hat - x).square().flatten(1).sum(1).mean() / 2,
-            "The half belongs to the logarithm of a Gaussian, in chapter 2; it is not part of a squared distance.",
-            LOSS,
-        ),
-        Misconception(
-            "did not square",
-            lambda x_hat, x: (x_hat - x).flatten(1).sum(1).mean(),
-            "Errors of opposite sign cancel, so a bad reconstruction can have the loss zero, or less.",
+            "forgot the axis of the colours",
+            lambda x_hat, x, weight: (
+                (weight / weight.mean((1, 2), keepdim=True) * (x_hat - x).square()).flatten(1).sum(1).mean()
+            ),
+            "weight has the shape (B, H, W), the error (B, C, H, W). Matched from the last axis backwards, B would "
+            "meet C. weight[:, None] puts an axis of length 1 where the colours are.",
             LOSS,
         ),
     ),
     hints=(
-        "Two things happen one after the other: a sum inside each picture, and a mean over pictures.",
-        "Flatten everything but the first axis, so that a picture is one row.",
-        "(x_hat - x).square().flatten(1) has one row per picture: sum along the row, then take the mean.",
+        "Begin with weights that are all 1: that is the loss of the chapter. Where does the weight come in?",
+        "The squared errors have the shape (B, C, H, W), the weights (B, H, W). Make the weights ready first: divide "
+        "by weight.mean((1, 2), keepdim=True) and insert an axis for the colours with [:, None].",
+        "Multiply the squared errors by these weights. What is left is the old loss: flatten(1), a sum for each "
+        "picture, a mean over pictures.",
     ),
-    explains="With 3,072 values a picture this is 3,072 times what torch's mse_loss returns.",
+    explains="Weights that are all equal give back the reconstruction loss, whatever their size: a test worth writing.",
     compare_grad=True,
-)
-
-
-def decibels(x_hat: Tensor, x: Tensor) -> Tensor:
-    """PSNR of every picture, for values in [-1, 1]."""
-    return 10 * torch.log10(4 / (x_hat - x).square().flatten(1).mean(1))
-
-
-def _psnr_with(peak: float = 2.0, factor: float = 10.0, base: float = 10.0):
-    def function(x_hat: Tensor, x: Tensor) -> Tensor:
-        error = (x_hat - x).square().flatten(1).mean(1)
-        return factor * torch.log(peak**2 / error) / math.log(base)
-
-    return function
-
-
-PSNR = Exercise(
-    name="ae.psnr",
-    prompt="The peak signal-to-noise ratio of every picture of a batch, in decibels, for values in [-1, 1].",
-    reference=decibels,
-    cases=lambda g: [(_double(g, num, 3, 4, 4).tanh(), _double(g, num, 3, 4, 4).tanh()) for num in (2, 3)],
-    misconceptions=(
-        Misconception(
-            "took 1 for the peak",
-            _psnr_with(peak=1.0),
-            "The largest possible difference of two values in [-1, 1] is 2. With 1 every number is 6 dB too low.",
-            DECIBELS,
-        ),
-        Misconception(
-            "took 255 for the peak",
-            _psnr_with(peak=255.0),
-            "255 is the range of pictures stored as bytes; these live in [-1, 1], where the range is 2.",
-            DECIBELS,
-        ),
-        Misconception(
-            "took the natural logarithm",
-            _psnr_with(base=math.e),
-            "Decibels count powers of ten: torch.log is the natural logarithm, torch.log10 the one that is wanted.",
-            DECIBELS,
-        ),
-        Misconception(
-            "took 20 for 10",
-            _psnr_with(factor=20.0),
-            "20 log10 goes with a ratio of amplitudes; the mean squared error is a power already, so the factor is 10.",
-            DECIBELS,
-        ),
-        Misconception(
-            "turned the ratio over",
-            _psnr_with(factor=-10.0),
-            "Signal over noise, peak over error: better pictures have larger numbers.",
-            DECIBELS,
-        ),
-        Misconception(
-            "averaged over the batch first",
-            lambda x_hat, x: 10 * torch.log10(4 / (x_hat - x).square().mean()),
-            "The mean error of all pictures gives one number in which the worst picture dominates; one number per "
-            "picture was asked for.",
-            DECIBELS,
-        ),
-    ),
-    hints=(
-        "First one mean squared error per picture: a tensor with as many numbers as there are pictures.",
-        "Then the ratio of the largest possible squared error, 2 squared, to it.",
-        "10 * torch.log10(4 / error), where error is (x_hat - x).square().flatten(1).mean(1).",
-    ),
-    explains="Each 10 dB is a tenth of the squared error, and 20 dB is an error of one tenth of the range.",
 )
