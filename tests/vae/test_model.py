@@ -86,6 +86,15 @@ def test_samples_are_decoded_standard_normal_codes():
     torch.testing.assert_close(model.sample(4, generator(5)), model.decode(z).detach())
 
 
+def test_the_forward_decodes_a_draw_and_not_the_mean():
+    """Forgetting to sample leaves a plain autoencoder with a useless second head."""
+    torch.manual_seed(0)
+    model, x = VAE(3, **SMALL), torch.rand(2, 3, 32, 32) * 2 - 1
+    x_hat, mu, logvar = model(x, generator(4))
+    torch.testing.assert_close(x_hat, model.decode(reparameterize(mu, logvar, generator(4))))
+    assert (x_hat - model.decode(mu)).abs().max() > 1e-3
+
+
 def test_a_vae_costs_only_one_more_row_of_weights_per_code_dimension_than_an_autoencoder():
     """One trunk with two heads, not two encoders: only the last layer of the encoder is twice as wide."""
     vae, autoencoder = VAE(7, **SMALL), AutoEncoder(7, **SMALL)
