@@ -5,11 +5,13 @@ Bourlard & Kamp 1988 and Baldi & Hornik 1989: the linear autoencoder is PCA.
 
 | in the text | here |
 |---|---|
-| z = f(x), the code; x̂ = g(z), the reconstruction | `AutoEncoder.encode`, `AutoEncoder.decode` (`Encoder`, `Decoder`)
-| | L = mean over pictures of ‖x − x̂‖² | `reconstruction_loss` | | x̂ = W_dec (W_enc x + b_enc) + b_dec |
-`LinearAutoEncoder` | | X − mean = A Σ Vᵀ; the first rows of Vᵀ | `pca`, `PrincipalComponents`, `subspace_angle` | |
-z(w) = (1 − w) z_a + w z_b | `interpolate` | | N(mean, cov) fitted to the codes | `fit_gaussian`, `sample_gaussian`;
-with kernels `sample_kde` | | every step from the linear autoencoder to PCA | `lib.ae.derivation` |
+| z = f(x), the code; x̂ = g(z), the reconstruction | `AutoEncoder.encode`, `.decode`; `Encoder`, `Decoder` |
+| L = mean over pictures of ‖x − x̂‖² | `reconstruction_loss` |
+| x̂ = D(Ex + c) + b | `LinearAutoEncoder` |
+| Y = A Σ Vᵀ; the first rows of Vᵀ | `pca`, `PrincipalComponents`, `subspace_angle` |
+| z(w) = (1 − w) z_a + w z_b | `interpolate` |
+| a Gaussian fitted to the codes; kernels around them | `fit_gaussian`, `sample_gaussian`; `sample_kde` |
+| every step from the linear autoencoder to PCA | `lib.ae.derivation` |
 """
 
 from .codes import count_distinct, fit_gaussian, in_chunks, interpolate, sample_gaussian, sample_kde

@@ -150,7 +150,8 @@ def _():
 )
 def _():
     """Averaged over all points, the first term is the total variance of the cloud and the second the variance along the
-    sheet. *The error is the variance that the sheet leaves out.* The first term is fixed; make the second large."""
+    sheet, both with $1/N$, because the loss is a mean. *The error is the variance that the sheet leaves out.* The first
+    term is fixed; make the second large."""
     return numeric(loss(lambda y: y @ U @ U.T, Y), np.trace(S) - Q.variance_kept(U, S))
 
 
@@ -182,7 +183,8 @@ def _():
 )
 def _():
     """With $d$ whole shares to spend, nothing beats the $d$ largest eigenvalues. They are equal if the sheet is spanned
-    by their eigenvectors, the principal components."""
+    by their eigenvectors, the principal components. If $\\lambda_d$ is larger than $\\lambda_{d+1}$, no other sheet
+    does as well."""
     top = V[:, :d]
     return together(
         at_most(LAMBDA @ Q.shares(V.T @ U), LAMBDA[:d].sum()), numeric(LAMBDA @ Q.shares(V.T @ top), LAMBDA[:d].sum())

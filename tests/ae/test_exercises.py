@@ -40,7 +40,9 @@ def test_the_exercises_continue_what_the_chapter_has_shown():
     assert_close(EXERCISES["ae.weighted_loss"].reference(x_hat, x, weight), reconstruction_loss(x_hat, x))
     assert_close(EXERCISES["ae.psnr"].reference(x_hat, x, -1.0, 1.0), psnr(x_hat, x).double(), rtol=1e-6, atol=1e-6)
     codes = torch.randn(9, 3, generator=generator, dtype=torch.float64)
-    for found, known in zip(EXERCISES["ae.fit_gaussian"].reference(codes.split(4)), fit_gaussian(codes), strict=True):
+    for found, known in zip(
+        EXERCISES["ae.fit_gaussian"].reference(list(codes.split(4))), fit_gaussian(codes), strict=True
+    ):
         assert_close(found, known)
 
 
