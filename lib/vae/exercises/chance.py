@@ -1,4 +1,4 @@
-"""Exercises about chance: drawing a code, the gradient without a slope, and a tighter bound from many draws."""
+"""Exercises about chance: the gradient without a slope, and a tighter bound from many draws."""
 
 import math
 
@@ -7,90 +7,12 @@ from torch import Tensor
 
 from lib.exercises import Exercise, Misconception
 
-CLOUD = "A cloud for every picture"
 EVIDENCE = "How likely is a picture"
 GRADIENT = "A gradient through chance"
 
 
 def _double(generator: torch.Generator, *shape: int) -> Tensor:
     return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-
-def draw(mu: Tensor, logvar: Tensor, eps: Tensor) -> Tensor:
-    """z = mu + sigma eps."""
-    return mu + (logvar / 2).exp() * eps
-
-
-REPARAMETERIZE = Exercise(
-    name="vae.reparameterize",
-    prompt="Turn standard normal noise eps into a draw from N(mu, diag exp(logvar)), so that gradients can pass.",
-    reference=draw,
-    cases=lambda g: [tuple(_double(g, 3, num, dim)) for num, dim in ((2, 2), (3, 4))],
-    misconceptions=(
-        Misconception(
-            "multiplied by the variance",
-            lambda mu, logvar, eps: mu + logvar.exp() * eps,
-            "Noise times a number has that number as its standard deviation. exp(logvar) is the variance.",
-            CLOUD,
-        ),
-        Misconception(
-            "multiplied by the log variance",
-            lambda mu, logvar, eps: mu + logvar * eps,
-            "logvar can be negative; undo the logarithm before it is a spread.",
-            CLOUD,
-        ),
-        Misconception(
-            "halved after the exponential",
-            lambda mu, logvar, eps: mu + logvar.exp() / 2 * eps,
-            "The root of exp(logvar) is exp(logvar / 2): the half goes inside.",
-            CLOUD,
-        ),
-        Misconception(
-            "drew noise of its own",
-            lambda mu, logvar, eps: mu + (logvar / 2).exp() * torch.randn_like(eps),
-            "The noise was given. Drawn inside, a result cannot be repeated.",
-            CLOUD,
-        ),
-        Misconception(
-            "left the noise out",
-            lambda mu, logvar, eps: mu + 0 * eps,
-            "Without noise it is an autoencoder again, and the KL term alone decides on the log variance.",
-            CLOUD,
-        ),
-        Misconception(
-            "gave one draw to the whole batch",
-            lambda mu, logvar, eps: mu + (logvar / 2).exp() * eps[:1],
-            "Every picture needs noise of its own, or the batch does not average the noise out.",
-            CLOUD,
-        ),
-        Misconception(
-            "gave one draw to all dimensions",
-            lambda mu, logvar, eps: mu + (logvar / 2).exp() * eps[:, :1],
-            "Then the noise of the dimensions is the same, and a decoder can cancel it by taking differences.",
-            CLOUD,
-        ),
-        Misconception(
-            "detached the spread",
-            lambda mu, logvar, eps: mu + (logvar / 2).exp().detach() * eps,
-            "The numbers are right, but the spread no longer learns from the reconstruction.",
-            GRADIENT,
-        ),
-        Misconception(
-            "detached the draw",
-            lambda mu, logvar, eps: (mu + (logvar / 2).exp() * eps).detach(),
-            "The numbers are right, but the encoder learns nothing from the reconstruction: this is what .sample() "
-            "does where .rsample() is meant.",
-            GRADIENT,
-        ),
-    ),
-    hints=(
-        "Stretch the noise, then shift it.",
-        "The stretch is the standard deviation, the square root of the variance exp(logvar).",
-        "mu + torch.exp(logvar / 2) * eps.",
-    ),
-    explains="eps depends on nothing, so mu and sigma stand where backpropagation can reach them.",
-    compare_grad=True,
-)
 
 
 def score_gradient(f_z: Tensor, z: Tensor, mu: float, sigma: float) -> Tensor:
@@ -148,6 +70,27 @@ SCORE_GRADIENT = Exercise(
                 f_z * (z - mu) / sigma**2 * torch.exp(-(((z - mu) / sigma) ** 2) / 2) / (sigma * math.sqrt(2 * math.pi))
             ),
             "The draws come from the density already; weighting them again counts it twice.",
+            GRADIENT,
+        ),
+        Misconception(
+            "left the score out",
+            lambda f_z, z, mu, sigma: f_z,
+            "That estimates the mean of f itself. How it changes with mu is told by the score, the slope of the log "
+            "density.",
+            GRADIENT,
+        ),
+        Misconception(
+            "took the logarithm of f",
+            lambda f_z, z, mu, sigma: f_z.log() * (z - mu) / sigma**2,
+            "The logarithm is that of the density. The values of f stay as they are, and where one is negative its log "
+            "is NaN.",
+            GRADIENT,
+        ),
+        Misconception(
+            "subtracted the mean of f",
+            lambda f_z, z, mu, sigma: (f_z - f_z.mean()) * (z - mu) / sigma**2,
+            "A baseline is a good idea, it lowers the spread. But each draw's own value is part of this mean, which "
+            "makes the estimate too small by the factor 1 - 1/n. Here the plain estimate was asked for.",
             GRADIENT,
         ),
     ),
@@ -212,11 +155,55 @@ IMPORTANCE_BOUND = Exercise(
             "Rows are pictures and columns are draws; every picture has a bound of its own.",
             EVIDENCE,
         ),
+        Misconception(
+            "took the number of pictures for that of draws",
+            lambda log_weights: torch.logsumexp(log_weights, dim=1) - math.log(len(log_weights)),
+            "len counts rows, and rows are pictures (B). The mean is over the K draws, log_weights.shape[1].",
+            EVIDENCE,
+        ),
+        Misconception(
+            "added the log of K",
+            lambda log_weights: torch.logsumexp(log_weights, dim=1) + math.log(log_weights.shape[1]),
+            "Dividing by K inside the logarithm subtracts log K outside.",
+            EVIDENCE,
+        ),
+        Misconception(
+            "averaged over the pictures too",
+            lambda log_weights: importance_bound(log_weights).mean(),
+            "That is the mean bound of the batch. Each picture has a bound of its own: one number per row.",
+            EVIDENCE,
+        ),
+        Misconception(
+            "took all weights together",
+            lambda log_weights: torch.logsumexp(log_weights, dim=(0, 1)) - math.log(log_weights.numel()),
+            "The weights of one picture say nothing of another. One number per row: dim=1.",
+            EVIDENCE,
+        ),
+        Misconception(
+            "stopped before the logarithm",
+            lambda log_weights: log_weights.exp().mean(1),
+            "That is the mean weight. Its logarithm was asked for; and exp(-2000) is zero in the computer.",
+            EVIDENCE,
+        ),
+        Misconception(
+            "left the logarithm too early and forgot the mean",
+            lambda log_weights: log_weights.exp().sum(1).log(),
+            "exp(-2000) is zero in the computer, and log(0) is minus infinity; torch.logsumexp avoids it. And a mean "
+            "is the sum over K.",
+            EVIDENCE,
+        ),
+        Misconception(
+            "took torch.log of a plain number",
+            lambda log_weights: torch.logsumexp(log_weights, dim=1) - torch.log(log_weights.shape[1]),
+            "torch.log takes tensors, and a length is a plain number: math.log.",
+            EVIDENCE,
+        ),
     ),
     hints=(
         "On paper: log of (1/K times the sum of exp(log_weights)).",
         "torch.logsumexp adds the weights without leaving the logarithm.",
-        "torch.logsumexp(log_weights, dim=1) minus the log of K.",
+        "That gives the log of a sum, and you want the log of a mean: the sum divided by K. What does the logarithm "
+        "make of a division? And which of the two lengths of log_weights is K?",
     ),
     explains="With one draw it is the ELBO; its mean rises with every further draw, towards log p(x).",
 )
