@@ -120,6 +120,24 @@ def test_no_other_pixel_std_makes_the_reconstructions_more_likely():
     assert best == pytest.approx((x - x_hat).square().mean().sqrt().item())
 
 
+def test_the_pixel_std_of_the_bound_is_that_of_draws_and_not_of_means():
+    """The distortion of the ELBO is an average over draws: on a grid of s the ELBO is highest at the error of draws.
+
+    Decoded means have a smaller error, and the s that they suggest a lower ELBO.
+    """
+    model, _ = gaussian_model()
+    x = torch.randn(300, 3, dtype=torch.float64, generator=generator())
+    of_draws = optimal_pixel_std(model(x, generator(1))[0], x)
+    of_means = optimal_pixel_std(model.decode(model.encode(x)[0]), x)
+
+    def loss(s: float) -> float:
+        return elbo_loss(model, x, generator(1), pixel_std=s).item() + log_likelihood_constant(3, s)
+
+    assert of_means < 0.95 * of_draws
+    assert min(loss(s) for s in of_draws * np.linspace(0.5, 2, 151)) >= loss(of_draws) - 1e-12
+    assert loss(of_means) > loss(of_draws)
+
+
 def gaussian_model() -> tuple[LinearVAE, float]:
     """A linear VAE away from its optimum, and its pixel_std; log p(x) is known: N(b, W Wᵀ + s² I)."""
     torch.manual_seed(0)
