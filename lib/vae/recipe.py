@@ -25,7 +25,6 @@ from lib.vae.loss import (
     elbo_terms,
     kl_to_standard_normal,
     log_likelihood_constant,
-    optimal_pixel_std,
 )
 from lib.vae.model import VAE
 
@@ -64,7 +63,7 @@ def measure(model: VAE, train: Tensor, heldout: Tensor, seed: int = 0) -> dict[s
         "psnr_heldout": psnr(reconstruct(model, heldout), heldout).mean().item(),
         "frechet_reconstructions": frechet(rebuilt, train),
         "frechet_samples": frechet(model.sample(len(train), generator), train),
-        "optimal_pixel_std": optimal_pixel_std(rebuilt, train),
+        "rmse_of_means": (rebuilt - train).square().mean().sqrt().item(),
         "information": gap.information,
         "aggregate_gap": gap.gap,
     }
