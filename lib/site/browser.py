@@ -122,6 +122,7 @@ def visit(browser, address: str, **context):
     seen.page.on("console", lambda message: message.type == "error" and seen.errors.append(message.text[:300]))
     try:
         seen.page.set_default_timeout(10_000)
+        seen.page.set_default_navigation_timeout(60_000)  # a busy machine lays out a long page slowly
         seen.page.goto(address)
         yield seen
     finally:
