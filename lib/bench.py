@@ -16,7 +16,7 @@ from lib.training import Trainer, hardware, to_json, track, versions, write_atom
 
 RESULT = ROOT / "data" / "trends" / "bench.json"
 QUOTING = (ROOT / "README.md", ROOT / "chapters" / "index.md")
-PEAK = """
+PEAK = r"""
 import pathlib, re, resource
 status = pathlib.Path("/proc/self/status")  # ru_maxrss would count what the parent held when it started the kernel
 found = re.search(r"VmHWM:\s+(\d+)", status.read_text()) if status.exists() else None

@@ -21,7 +21,7 @@ def killing(*arguments) -> dict:
 
 
 def train(runs: Path, *arguments) -> subprocess.Popen:
-    command = [sys.executable, "-m", "lib.train", "smoke", "--steps", "80", "--device", "cpu", "--save-every", "0"]
+    command = [sys.executable, "-m", "lib.train", "smoke", "--steps", "800", "--device", "cpu", "--save-every", "0"]
     return subprocess.Popen([*command, *arguments], cwd=ROOT, env=SETTINGS | {"COURSE_RUNS": str(runs)})
 
 
