@@ -1,0 +1,1 @@
+"""DDPM, derived in 100 steps that are all executed."""
