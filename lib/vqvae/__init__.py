@@ -8,10 +8,11 @@ Razavi, van den Oord & Vinyals 2019, "Generating diverse high-fidelity images wi
 | k = argmin ‖z_e − e_k‖, z_q = e_k | `nearest_code`, `Quantizer.embed` |
 | gradient of z_q copied to z_e | `straight_through` |
 | −log p(x given z_q) + ‖sg[z_e] − e‖² + β ‖z_e − sg[e]‖² | `vq_loss`, `vq_terms` |
-| the codebook: a weight, a running mean, a running mean with restarts | `VectorQuantizer`, `EMAQuantizer`, `RestartQuantizer` |
+| the codebook as a weight; as a running mean; with restarts | `VectorQuantizer`, `EMAQuantizer`, `RestartQuantizer` |
 | how many codes are in use | `count_codes` over an epoch, then `perplexity`, `entropy_bits` |
 | what a grid of indices costs | `code_nats`, `negative_bound` |
 | one grid, two grids | `VQVAE`, `VQVAE2` |
+| p(k) = product of p(k_i given those before), sampled with a cache | `CodePrior`, `prior_loss`, `sample_codes` |
 | a categorical posterior, softened | `GumbelVAE`, `gumbel_softmax`, `gumbel_loss` |
 | every step from the nearest code to the relaxation | `lib.vqvae.derivation` |
 """
@@ -27,6 +28,7 @@ from .loss import (
     vq_terms,
 )
 from .model import VQVAE, VQVAE2, Decoder, Encoder, ResidualBlock, VQOutput
+from .prior import CodePrior, prior_loss, sample_codes, uniform_codes
 from .quantizer import (
     QUANTIZERS,
     EMAQuantizer,
@@ -34,18 +36,17 @@ from .quantizer import (
     Quantizer,
     RestartQuantizer,
     VectorQuantizer,
-    count_codes,
-    entropy_bits,
     nearest_code,
-    perplexity,
     straight_through,
 )
+from .usage import count_codes, entropy_bits, perplexity
 
 __all__ = [
     "COMMITMENT_WEIGHT",
     "PIXEL_VARIANCE",
     "QUANTIZERS",
     "VQVAE",
+    "CodePrior",
     "VQVAE2",
     "Decoder",
     "EMAQuantizer",
@@ -68,7 +69,10 @@ __all__ = [
     "nearest_code",
     "negative_bound",
     "perplexity",
+    "prior_loss",
+    "sample_codes",
     "straight_through",
+    "uniform_codes",
     "vq_loss",
     "vq_terms",
 ]

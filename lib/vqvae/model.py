@@ -214,9 +214,8 @@ class VQVAE2(nn.Module):
             ValueError: if the bottom grid is not twice as high and wide as the top one.
         """
         if tuple(bottom.shape[1:]) != (2 * top.shape[1], 2 * top.shape[2]):
-            raise ValueError(
-                f"bottom must be twice as high and wide as top, got {tuple(bottom.shape[1:])} for {tuple(top.shape[1:])}"
-            )
+            sizes = f"{tuple(bottom.shape[1:])} for {tuple(top.shape[1:])}"
+            raise ValueError(f"bottom must be twice as high and wide as top, got {sizes}")
         return self._decode(self.quantizer_top.embed(top), self.quantizer_bottom.embed(bottom))
 
     def forward(self, x: Float[Tensor, "B 3 H W"], generator: torch.Generator | None = None) -> VQOutput:

@@ -44,7 +44,7 @@ def test_each_width_halves_the_picture_once(channels, side):
 
 
 def test_the_indices_are_all_that_the_decoder_gets():
-    """Encoding to integers and decoding them is the whole model, bit for bit up to the rounding of the copied gradient."""
+    """Encoding to integers and decoding them is the whole model, up to the rounding of the copied gradient."""
     x = pictures(dtype=torch.float64)
     model = with_codes_in_the_cloud(small().double(), x).eval()
     output = model(x)
@@ -83,7 +83,7 @@ def test_the_loss_is_the_sum_of_its_three_terms():
 
 
 def test_every_part_learns_from_its_term():
-    """Reconstruction: decoder and encoder, not the codebook. Codebook: the codebook only. Commitment: the encoder only."""
+    """Reconstruction: decoder and encoder, not the codebook; the other two terms move one side each."""
     x = pictures()
     model = with_codes_in_the_cloud(small(update="loss"), x)
     parts = {"encoder": model.encoder, "quantizer": model.quantizer, "decoder": model.decoder}

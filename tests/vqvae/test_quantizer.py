@@ -35,7 +35,7 @@ def test_the_nearest_code_equals_brute_force(num, num_codes, dim, seed):
 @pytest.mark.parametrize("num_codes", [2, 7, 16, 33, 100])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_of_equal_distances_the_lowest_index_wins(num_codes, dtype):
-    """A code that stands in the book twice is found at its first place, and halfway between two codes the first wins."""
+    """A code that stands in the book twice is found at its first place; halfway between two codes the first wins."""
     codebook = normal(num_codes, 8, dtype=dtype)
     twice = torch.cat([codebook, codebook])
     z = normal(50, 8, seed=1, dtype=dtype)
