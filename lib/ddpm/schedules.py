@@ -184,6 +184,17 @@ def respaced(alpha_bar: Float[Tensor, " levels"], levels: Sequence[int]) -> Floa
     return alpha_bar[[0, *levels]]
 
 
+def spaced(num_timesteps: int, num_steps: int) -> list[int]:
+    """``num_steps`` levels of 1..num_timesteps, evenly spaced, rising, the last one always num_timesteps.
+
+    Raises:
+        ValueError: if not 1 <= num_steps <= num_timesteps.
+    """
+    if not 1 <= num_steps <= num_timesteps:
+        raise ValueError(f"num_steps must lie in 1..{num_timesteps}, got {num_steps}")
+    return [(i * num_timesteps + num_steps // 2) // num_steps for i in range(1, num_steps + 1)]
+
+
 def check_alpha_bar(alpha_bar: Float[Tensor, " levels"]) -> None:
     """Raise ValueError unless ``alpha_bar`` begins with 1, falls at every step and stays above 0."""
     if alpha_bar.ndim != 1 or len(alpha_bar) < 2:
