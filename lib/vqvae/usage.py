@@ -27,7 +27,7 @@ def entropy_bits(counts: Int[Tensor, " K"] | Float[Tensor, " K"]) -> float:
     if counts.min() < 0 or counts.sum() == 0:
         raise ValueError(f"counts must not be negative nor all zero, got {counts.tolist()[:8]}")
     share = counts.double() / counts.sum()
-    return -torch.special.xlogy(share, share).sum().item() / math.log(2)
+    return torch.special.entr(share).sum().item() / math.log(2)
 
 
 def perplexity(counts: Int[Tensor, " K"] | Float[Tensor, " K"]) -> float:
