@@ -179,6 +179,8 @@ class EMAQuantizer(Quantizer):
 class RestartQuantizer(EMAQuantizer):
     """A running mean with restarts: a code that is hardly chosen any more moves to a vector of the current batch.
 
+    At birth every code counts as dead, so the first batch places them all.
+
     Args:
         num_codes: number K of codes.
         code_dim: length D of a code.
@@ -196,6 +198,8 @@ class RestartQuantizer(EMAQuantizer):
         if not 0 < restart_below <= 1:
             raise ValueError(f"restart_below must lie in (0, 1], got {restart_below}")
         self.restart_below = restart_below
+        self.share.zero_()
+        self.total.zero_()
 
     @property
     def dead(self) -> Tensor:

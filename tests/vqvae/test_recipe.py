@@ -26,8 +26,8 @@ def shipped(name: str) -> str:
 
 @pytest.fixture
 def few(monkeypatch):
-    """Sixty pictures instead of three thousand."""
-    images = recipe.all_pictures()[:60]
+    """Eighty pictures instead of three thousand."""
+    images = recipe.all_pictures()[:80]
     monkeypatch.setattr(recipe, "all_pictures", lambda: images)
     return images
 
@@ -45,9 +45,9 @@ def test_moving_keeps_the_colours_and_varying_does_not(few):
     """A sample is judged by whether it could be an emoji; for the codebook any colours are welcome."""
     tint = lambda x: (x.mean((2, 3)).argsort(1) * torch.tensor([1, 3, 9])).sum(1)  # noqa: E731
     originals = {tuple(row) for row in few.mean((2, 3)).argsort(1).tolist()}
-    kinds = {tuple(row) for row in recipe.varied(1, generator(), 60).mean((2, 3)).argsort(1).tolist()}
+    kinds = {tuple(row) for row in recipe.varied(1, generator(), 80).mean((2, 3)).argsort(1).tolist()}
     assert len(kinds) >= len(originals) and len(kinds) >= 4
-    x = recipe.moved(1, generator(), 60)
+    x = recipe.moved(1, generator(), 80)
     assert len(tint(x).unique()) <= len(tint(few).unique()) + 1
 
 
@@ -85,7 +85,7 @@ def test_the_prior_learns_codes_of_the_tokenizer_and_is_measured_against_random_
     )
     arguments = {**RECIPES["vqvae_prior"].build[1], "width": 16, "depth": 1, "num_heads": 2}
     short = replace(RECIPES["vqvae_prior"], build=(vqvae.CodePrior, arguments), num_steps=2, batch_fn=recipe.code_batch)
-    numbers = recipe.evaluate_prior(train(short), num=60)
+    numbers = recipe.evaluate_prior(train(short), num=80)
     assert numbers["bits_uniform"] == 9 and 0 <= numbers["copy_rate"] <= 1
     assert 0 < numbers["bits_marginal"] <= 9
     assert {"frechet_samples", "frechet_uniform_codes", "frechet_shuffled_codes", "recall"} <= set(numbers)
