@@ -119,7 +119,7 @@ def test_the_running_mean_equals_the_recursion_of_the_paper_with_counts():
         _, indices, _ = plain_quantise(z_e, codebook)
         rows, chosen = z_e.permute(0, 2, 3, 1).reshape(-1, 3), indices.flatten()
         for k in range(5):
-            counts[k] = decay * counts[k] + (1 - decay) * (chosen == k).sum()
+            counts[k] = decay * counts[k] + (1 - decay) * (chosen == k).double().sum()
             sums[k] = decay * sums[k] + (1 - decay) * rows[chosen == k].sum(0)
         full = counts.sum()
         codebook = sums / ((counts + tiny) / (full + 5 * tiny) * full)[:, None]
