@@ -13,12 +13,13 @@ from lib.ddpm.derivation.quantities import (
     beta,
     eps,
     eps_hat,
+    exactly,
     noised_points,
     schedule,
     sigma,
     x_t,
 )
-from lib.derivation import Steps, at_most, integrate, normal_density, numeric, quadrature, symbolic, together
+from lib.derivation import Steps, at_most, integrate, normal_density, numeric, quadrature, together
 
 steps = Steps()
 
@@ -43,8 +44,8 @@ def _():
     ours, theirs = sp.symbols("mu_tilde mu_theta", real=True)
     squared = (ours - theirs) ** 2
     return together(
-        symbolic(Q.kl(ours, own, theirs, target), squared / (2 * target) + Q.constant(target, own)),
-        symbolic(Q.kl(ours, own, theirs, own), squared / (2 * own)),
+        exactly(Q.kl(ours, own, theirs, target), squared / (2 * target) + Q.constant(target, own)),
+        exactly(Q.kl(ours, own, theirs, own), squared / (2 * own)),
     )
 
 
@@ -77,7 +78,7 @@ def _():
 def _():
     r"""The model may compute its mean as it likes, so let it copy the form of the target. $x_t$ and the schedule
     are known when we sample; the noise is not, and that alone is left to the network."""
-    return symbolic(sp.together(predicted_mean().subs(eps_hat, eps)), sp.together(posterior_mean()))
+    return exactly(sp.together(predicted_mean().subs(eps_hat, eps)), sp.together(posterior_mean()))
 
 
 @steps.add(
@@ -91,7 +92,7 @@ def _():
     r"""The term with $x_t$ is the same in both and cancels. Two means are now apart by as much as two noises are,
     up to a factor that the schedule fixes."""
     factor = beta / (sp.sqrt(alpha) * sp.sqrt(1 - alpha_bar))
-    return symbolic(sp.together(posterior_mean() - predicted_mean()), factor * (eps_hat - eps))
+    return exactly(sp.together(posterior_mean() - predicted_mean()), factor * (eps_hat - eps))
 
 
 @steps.add(
@@ -106,7 +107,7 @@ def _():
     of $\epsilon$ and $\epsilon_\theta$ no longer matters."""
     difference = posterior_mean() - predicted_mean()
     weighted = Q.weight(alpha, alpha_bar, sigma**2) * (eps - eps_hat) ** 2
-    return symbolic(sp.together(difference**2 / (2 * sigma**2)), weighted)
+    return exactly(sp.together(difference**2 / (2 * sigma**2)), weighted)
 
 
 @steps.add(
@@ -119,8 +120,8 @@ def _():
 )
 def _():
     r"""This is no equation but a *choice*: set every weight to 1, and let $t=1$ stand in for $L_0$. With
-    $\sigma_t^2=\beta_t$ the weights fall from 0.50 at $t=1$ to 0.0055 at $t=500$, so the choice takes effort from the finest noise and gives it to
-    the coarse. For each $t$ alone the best answer stays what it was."""
+    $\sigma_t^2=\beta_t$ the weights fall from 0.50 at $t=1$ to 0.0055 at $t=500$, so the choice takes effort from
+    the finest noise and gives it to the coarse. For each $t$ alone the best answer stays what it was."""
     alphas, bars = schedule()
     weights = Q.weight(alphas, bars[1:], 1 - alphas)
     scale, guess = sp.symbols("w guess", positive=True)
@@ -129,7 +130,7 @@ def _():
     return together(
         numeric(weights[[0, 499, 999]], [0.50005, 0.0055, 0.0102], tol=5e-5),
         numeric(weights.max() / weights.min(), 100.7, tol=0.05),
-        symbolic(slope.subs(guess, sum(noises) / 3), 0),
+        exactly(slope.subs(guess, sum(noises) / 3), 0),
     )
 
 

@@ -14,11 +14,12 @@ from lib.ddpm.derivation.quantities import (
     beta,
     eps,
     eps_t,
+    exactly,
     x_0,
     x_prev,
     x_t,
 )
-from lib.derivation import Gaussian, Steps, gaussian, monte_carlo, symbolic, together
+from lib.derivation import Gaussian, Steps, gaussian, monte_carlo, together
 
 steps = Steps()
 ROOT, ROOT_BAR, ROOT_PREV, NOISE = (sp.sqrt(v) for v in (alpha, alpha_bar, alpha_bar_prev, 1 - alpha_bar))
@@ -43,7 +44,7 @@ def posterior_mean():
 def _():
     r"""$x_t$ is in hand, so to guess the picture and to guess the noise in it is one task, by D023. Put that in for
     $x_0$, and let us see what becomes of the two weights."""
-    return symbolic(posterior_mean(), OF_X_T * x_t + OF_X_0 * (x_t - NOISE * eps) / ROOT_BAR)
+    return exactly(posterior_mean(), OF_X_T * x_t + OF_X_0 * (x_t - NOISE * eps) / ROOT_BAR)
 
 
 @steps.add(
@@ -58,8 +59,8 @@ def _():
     $\alpha$, and every sample a little wrong."""
     bars = Q.alpha_bar(sp.symbols("alpha_1:4", positive=True))
     return together(
-        symbolic(ROOT_PREV / ROOT_BAR, 1 / ROOT),
-        symbolic(sp.sqrt(bars[2] / bars[3]), 1 / sp.sqrt(sp.Symbol("alpha_3", positive=True))),
+        exactly(ROOT_PREV / ROOT_BAR, 1 / ROOT),
+        exactly(sp.sqrt(bars[2] / bars[3]), 1 / sp.sqrt(sp.Symbol("alpha_3", positive=True))),
     )
 
 
@@ -74,7 +75,7 @@ def _():
 def _():
     r"""Use it in the second term. No $\bar\alpha$ stands under a root in the denominator any more."""
     second = OF_X_0 * Q.x_0_hat(x_t, eps, alpha_bar)
-    return symbolic(second, beta / ((1 - alpha_bar) * ROOT) * (x_t - NOISE * eps))
+    return exactly(second, beta / ((1 - alpha_bar) * ROOT) * (x_t - NOISE * eps))
 
 
 @steps.add(
@@ -87,7 +88,7 @@ def _():
 )
 def _():
     r"""Open the bracket: two terms with $x_t$, one with $\epsilon$. We take care of $x_t$ first."""
-    return symbolic(posterior_mean(), FIRST + SECOND - THIRD)
+    return exactly(posterior_mean(), FIRST + SECOND - THIRD)
 
 
 @steps.add(
@@ -100,7 +101,7 @@ def _():
 def _():
     r"""Multiply above and below by $\sqrt{\alpha_t}$, so that both terms stand over the same thing."""
     written = alpha * (1 - alpha_bar_prev) / ((1 - alpha_bar) * ROOT) * x_t
-    return symbolic(Q.posterior_mean(x_t, 0, alpha, alpha_bar_prev), written)
+    return exactly(Q.posterior_mean(x_t, 0, alpha, alpha_bar_prev), written)
 
 
 @steps.add(
@@ -114,14 +115,14 @@ def _():
 def _():
     r"""And there, in the numerator, is our old friend from D044."""
     merged = (alpha * (1 - alpha_bar_prev) + beta) / ((1 - alpha_bar) * ROOT) * x_t
-    return symbolic(posterior_mean().subs(eps, 0), merged)
+    return exactly(posterior_mean().subs(eps, 0), merged)
 
 
 @steps.add("D058", r"\frac{1}{\sqrt{\alpha_t}}\,x_t", kind="symbolic", title="the lemma once more")
 def _():
     r"""The numerator is $1-\bar\alpha_t$ and cancels. All the weights of D050 have come down to undoing the shrink
     of the last step."""
-    return symbolic(sp.together(posterior_mean().subs(eps, 0)), x_t / ROOT)
+    return exactly(sp.together(posterior_mean().subs(eps, 0)), x_t / ROOT)
 
 
 @steps.add(
@@ -134,7 +135,7 @@ def _():
 def _():
     r"""A root over its square is one over the root. The *bar* under that root stays: without it, the formula would
     be that of the last step's noise alone."""
-    return symbolic(-posterior_mean().subs({x_t: 0, eps: 1}), beta / (ROOT * NOISE))
+    return exactly(-posterior_mean().subs({x_t: 0, eps: 1}), beta / (ROOT * NOISE))
 
 
 @steps.add(
@@ -147,7 +148,7 @@ def _():
 def _():
     r"""Take $1/\sqrt{\alpha_t}$ out. Read it aloud: remove a part of the noise, then undo the shrink. This line is
     the heart of the sampler."""
-    return symbolic(sp.together(posterior_mean()), Q.mean_from_noise(x_t, eps, alpha, alpha_bar))
+    return exactly(sp.together(posterior_mean()), Q.mean_from_noise(x_t, eps, alpha, alpha_bar))
 
 
 @steps.add(
@@ -170,6 +171,6 @@ def _():
     total = Q.step(Q.jump(0.0, BAR_PREV, older), ALPHA, last) / np.sqrt(1 - BAR)
     return together(
         gaussian(of_step, Gaussian.of(share * eps, 1 - share**2)),
-        symbolic(undone.subs(eps_t, share * eps), Q.mean_from_noise(x_t, eps, alpha, alpha_bar)),
+        exactly(undone.subs(eps_t, share * eps), Q.mean_from_noise(x_t, eps, alpha, alpha_bar)),
         monte_carlo((last * total).mean(), Q.share_of_the_step(ALPHA, BAR), (last * total).std() / np.sqrt(len(last))),
     )

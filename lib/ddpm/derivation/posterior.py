@@ -11,6 +11,7 @@ from lib.ddpm.derivation.quantities import (
     alpha_bar_prev,
     beta,
     coefficients,
+    exactly,
     schedule,
     x_0,
     x_t,
@@ -41,7 +42,7 @@ def tilde():
 def _():
     r"""Bring both to the same denominator, crosswise. Now look at the numerator: we have seen it before, in D019."""
     fraction = (alpha * (1 - alpha_bar_prev) + beta) / (beta * (1 - alpha_bar_prev))
-    return symbolic(Q.precision(alpha, alpha_bar_prev), fraction)
+    return exactly(Q.precision(alpha, alpha_bar_prev), fraction)
 
 
 @steps.add(
@@ -54,7 +55,7 @@ def _():
 def _():
     r"""Multiply out: $\alpha_t+\beta_t$ is 1, and $\alpha_t\bar\alpha_{t-1}$ is $\bar\alpha_t$. Most texts jump over
     this line, and it is the only trick in the whole posterior; it comes back in D058."""
-    return symbolic(Q.precision(alpha, alpha_bar_prev) * beta * (1 - alpha_bar_prev), 1 - alpha_bar)
+    return exactly(Q.precision(alpha, alpha_bar_prev) * beta * (1 - alpha_bar_prev), 1 - alpha_bar)
 
 
 @steps.add(
@@ -67,7 +68,7 @@ def _():
 def _():
     r"""Turn the fraction over. The tilde says: this is the variance of a step *back* when the picture is known, and
     it is not $\beta_t$."""
-    return symbolic(1 / Q.precision(alpha, alpha_bar_prev), tilde())
+    return exactly(1 / Q.precision(alpha, alpha_bar_prev), tilde())
 
 
 @steps.add(
@@ -85,8 +86,8 @@ def _():
     alphas, bars = schedule()
     tildes = Q.beta_tilde(alphas, bars[:-1])
     return together(
-        symbolic(beta - tilde(), alpha_bar_prev * beta**2 / (1 - alpha_bar)),
-        symbolic(tilde().subs(alpha_bar_prev, 1), 0),
+        exactly(beta - tilde(), alpha_bar_prev * beta**2 / (1 - alpha_bar)),
+        exactly(tilde().subs(alpha_bar_prev, 1), 0),
         at_most(0, (BETAS - tildes).min()),
         numeric(np.round((tildes / BETAS)[1], 3), 0.455),
     )
@@ -104,7 +105,7 @@ def _():
     r"""To divide by the precision is to multiply by the variance. Two products are left to simplify, one for each
     witness."""
     pull = Q.pull(x_t, x_0, alpha, alpha_bar_prev)
-    return symbolic(pull / Q.precision(alpha, alpha_bar_prev), pull * tilde())
+    return exactly(pull / Q.precision(alpha, alpha_bar_prev), pull * tilde())
 
 
 @steps.add(
@@ -117,7 +118,7 @@ def _():
 def _():
     r"""$\beta_t$ cancels. This is the weight of $x_t$: it is large when much noise was there before this step, so
     that the hint $x_0$ says little about $x_{t-1}$."""
-    return symbolic(sp.sqrt(alpha) / beta * tilde(), weights()[0])
+    return exactly(sp.sqrt(alpha) / beta * tilde(), weights()[0])
 
 
 @steps.add(
@@ -130,7 +131,7 @@ def _():
 def _():
     r"""$1-\bar\alpha_{t-1}$ cancels. This is the weight of $x_0$: small, because a single $\beta_t$ is small,
     except at the very end of the way back."""
-    return symbolic(sp.sqrt(alpha_bar_prev) / (1 - alpha_bar_prev) * tilde(), weights()[1])
+    return exactly(sp.sqrt(alpha_bar_prev) / (1 - alpha_bar_prev) * tilde(), weights()[1])
 
 
 @steps.add(
@@ -155,7 +156,7 @@ def _():
     return together(
         quadrature(Q.posterior_mean(x_now, x_clean, *levels), mean),
         differ(mean, Q.posterior_mean(x_clean, x_now, *levels), by=1),
-        symbolic(Q.posterior_mean(x_t, x_0, alpha, alpha_bar_prev), ratio),
+        exactly(Q.posterior_mean(x_t, x_0, alpha, alpha_bar_prev), ratio),
     )
 
 
@@ -175,6 +176,6 @@ def _():
     mean, variance = Q.marginal(x_0, alpha_bar_prev)
     return together(
         symbolic(sp.Matrix(coefficients(arrived, x_0)), sp.Matrix([of_x_t * sp.sqrt(alpha_bar) + of_x_0])),
-        symbolic(sp.together(arrived), mean),
-        symbolic(sp.together(of_x_t**2 * Q.marginal(x_0, alpha_bar)[1] + tilde()), variance),
+        exactly(sp.together(arrived), mean),
+        exactly(sp.together(of_x_t**2 * Q.marginal(x_0, alpha_bar)[1] + tilde()), variance),
     )

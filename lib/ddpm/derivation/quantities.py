@@ -9,7 +9,7 @@ sum, for what holds of any random variables.
 import numpy as np
 import sympy as sp
 
-from lib.derivation import Chain, Gaussian, Quantities, normal_density
+from lib.derivation import Chain, Gaussian, Quantities, normal_density, numeric, symbolic
 
 alpha, alpha_prev, alpha_bar_prev = sp.symbols("alpha alpha_prev alpha_bar_prev", positive=True)
 beta, alpha_bar = 1 - alpha, alpha * alpha_bar_prev
@@ -17,7 +17,7 @@ x_0, x_prev, x_t, x_pp = sp.symbols("x_0 x_prev x_t x_pp", real=True)  # x_pp is
 eps, eps_t, eps_prev, eps_hat, z = sp.symbols("epsilon epsilon_t epsilon_prev epsilon_hat z", real=True)
 sigma = sp.Symbol("sigma", positive=True)  # of one reverse step
 
-INSTANCE = {alpha: 0.9, alpha_bar_prev: 0.6, x_t: -0.2, x_0: 1.1, x_prev: 0.3}
+INSTANCE = {alpha: 0.9, alpha_bar_prev: 0.6, x_t: -0.2, x_0: 1.1, x_prev: 0.3, eps: 0.4, eps_hat: -0.7, sigma: 0.5}
 ALPHA, BAR_PREV, X_T, X_0 = (INSTANCE[symbol] for symbol in (alpha, alpha_bar_prev, x_t, x_0))
 BAR = ALPHA * BAR_PREV
 BETAS = np.linspace(1e-4, 0.02, 1000)  # the linear schedule, T = 1000
@@ -39,6 +39,14 @@ def after(expression, start, *noises):
     """Distribution of an expression that is linear in ``start``, which is known, and in standard normal noises."""
     factor, *scales = coefficients(expression, start, *noises)
     return Gaussian.of([0] * len(scales), sp.eye(len(scales))).image([scales], shift=[factor * start])
+
+
+def exactly(left, right):
+    """`symbolic`, after a look at the instance: a wrong formula shows there at once, and with numbers."""
+    values = [sp.sympify(side).subs(INSTANCE) for side in (left, right)]
+    if all(value.is_number for value in values):
+        numeric(*(float(value) for value in values))
+    return symbolic(left, right)
 
 
 def schedule():

@@ -9,13 +9,14 @@ from lib.ddpm.derivation.quantities import (
     alpha_bar_prev,
     beta,
     eps_hat,
+    exactly,
     schedule,
     sigma,
     sqrt,
     x_t,
     z,
 )
-from lib.derivation import Gaussian, Steps, at_most, gaussian, normal_density, symbolic, together
+from lib.derivation import Gaussian, Steps, at_most, gaussian, normal_density, together
 
 steps = Steps()
 DATA_VARIANCE = 0.25
@@ -50,7 +51,7 @@ def _():
     ratio = normal_density(made, mean, sigma**2) * sp.diff(made, z) / normal_density(z, 0, 1)
     return together(
         at_most(abs(variance_after_all_steps() / DATA_VARIANCE - 1), 0.02),
-        symbolic(ratio, 1),
+        exactly(ratio, 1),
     )
 
 
@@ -67,7 +68,7 @@ def _():
     $\hat x_0$ at every step, where it can be looked at, clipped to valid colours, or replaced."""
     guessed = Q.x_0_hat(x_t, eps_hat, alpha_bar)
     back = Q.posterior_mean(x_t, guessed, alpha, alpha_bar_prev)
-    return symbolic(sp.together(back), Q.mean_from_noise(x_t, eps_hat, alpha, alpha_bar))
+    return exactly(sp.together(back), Q.mean_from_noise(x_t, eps_hat, alpha, alpha_bar))
 
 
 @steps.add(
@@ -89,8 +90,8 @@ def _():
     tilde = Q.beta_tilde(alpha, alpha_bar_prev)
     return together(
         gaussian(Gaussian.of(0, reached), Gaussian.of(0, exact)),
-        symbolic(exact.subs(variance, 1), beta),
-        symbolic(exact.subs(variance, 1 - alpha_bar_prev), tilde),
-        symbolic(sp.diff(exact, variance), (beta / (alpha * variance + beta)) ** 2),
-        symbolic(tilde.subs(alpha_bar_prev, 1), 0),
+        exactly(exact.subs(variance, 1), beta),
+        exactly(exact.subs(variance, 1 - alpha_bar_prev), tilde),
+        exactly(sp.diff(exact, variance), (beta / (alpha * variance + beta)) ** 2),
+        exactly(tilde.subs(alpha_bar_prev, 1), 0),
     )

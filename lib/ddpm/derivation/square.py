@@ -13,12 +13,13 @@ from lib.ddpm.derivation.quantities import (
     alpha_bar,
     alpha_bar_prev,
     beta,
+    exactly,
     posterior_on_a_grid,
     x_0,
     x_prev,
     x_t,
 )
-from lib.derivation import Steps, integrate, normal_density, quadrature, symbolic, together
+from lib.derivation import Steps, integrate, normal_density, quadrature, together
 
 steps = Steps()
 
@@ -55,7 +56,7 @@ def _():
     r"""We look for a parabola in $x_{t-1}$, so multiply out. This square is what the *present* picture says about
     the past."""
     opened = x_t**2 - 2 * sp.sqrt(alpha) * x_t * x_prev + alpha * x_prev**2
-    return symbolic(square(x_t, *Q.kernel(x_prev, beta)), opened / beta)
+    return exactly(square(x_t, *Q.kernel(x_prev, beta)), opened / beta)
 
 
 @steps.add(
@@ -68,7 +69,7 @@ def _():
 def _():
     r"""And this is what the friend's hint says. The third square has no $x_{t-1}$ in it; it may stay as it is."""
     opened = x_prev**2 - 2 * sp.sqrt(alpha_bar_prev) * x_0 * x_prev + alpha_bar_prev * x_0**2
-    return symbolic(square(x_prev, *Q.marginal(x_0, alpha_bar_prev)), opened / (1 - alpha_bar_prev))
+    return exactly(square(x_prev, *Q.marginal(x_0, alpha_bar_prev)), opened / (1 - alpha_bar_prev))
 
 
 @steps.add(
@@ -81,7 +82,7 @@ def _():
 def _():
     r"""Gather what multiplies $x_{t-1}^2$. One over a variance is called a *precision*, and here the precisions of
     the two witnesses add: two measurements of one thing are better than either."""
-    return symbolic(power(2), posterior_terms()[0])
+    return exactly(power(2), posterior_terms()[0])
 
 
 @steps.add(
@@ -94,7 +95,7 @@ def _():
 def _():
     r"""Gather what multiplies $x_{t-1}$ once. Each witness pulls with its own strength: $x_t$ with
     $\sqrt{\alpha_t}/\beta_t$, the hint $x_0$ with the other fraction."""
-    return symbolic(power(1), -2 * posterior_terms()[1])
+    return exactly(power(1), -2 * posterior_terms()[1])
 
 
 @steps.add(
@@ -110,7 +111,7 @@ def _():
     two steps it will tell us whether anything was lost."""
     mean, variance = Q.marginal(x_0, alpha_bar)
     rest = x_t**2 / beta + alpha_bar_prev * x_0**2 / (1 - alpha_bar_prev) - (x_t - mean) ** 2 / variance
-    return symbolic(power(0), rest)
+    return exactly(power(0), rest)
 
 
 @steps.add(
@@ -124,7 +125,7 @@ def _():
     r"""Open the bracket on the right: the middle terms are those on the left, and $B^2/A$ comes once with plus and
     once with minus. It holds for any two numbers, as long as $A$ is not 0."""
     a, b = sp.symbols("A B", nonzero=True)
-    return symbolic(a * x_prev**2 - 2 * b * x_prev, a * (x_prev - b / a) ** 2 - b**2 / a)
+    return exactly(a * x_prev**2 - 2 * b * x_prev, a * (x_prev - b / a) ** 2 - b**2 / a)
 
 
 @steps.add("D040", r"C-\frac{B^2}{A}", r"0", kind="symbolic", title="nothing is left over")
@@ -133,7 +134,7 @@ def _():
     vanish, and it does so only because $\bar\alpha_t=\alpha_t\bar\alpha_{t-1}$. Change one sign above and it no
     longer does."""
     precision, pull = posterior_terms()
-    return symbolic(sp.together(power(0) - pull**2 / precision), 0)
+    return exactly(sp.together(power(0) - pull**2 / precision), 0)
 
 
 @steps.add(
@@ -148,7 +149,7 @@ def _():
     The check squares both sides and divides."""
     before, now = Q.marginal(x_0, alpha_bar_prev)[1], Q.marginal(x_0, alpha_bar)[1]
     prefactor_squared = now / (2 * sp.pi * Q.kernel(x_prev, beta)[1] * before)
-    return symbolic(prefactor_squared * 2 * sp.pi / posterior_terms()[0], 1)
+    return exactly(prefactor_squared * 2 * sp.pi / posterior_terms()[0], 1)
 
 
 @steps.add(
@@ -165,6 +166,6 @@ def _():
     grid = np.linspace(-4, 4, 161)
     a, b = Q.precision(ALPHA, BAR_PREV), Q.pull(X_T, X_0, ALPHA, BAR_PREV)
     return together(
-        symbolic(sp.together(bracket() - precision * (x_prev - pull / precision) ** 2), 0),
+        exactly(sp.together(bracket() - precision * (x_prev - pull / precision) ** 2), 0),
         quadrature(normal_density(grid, b / a, 1 / a), posterior_on_a_grid(grid) / integrate(posterior_on_a_grid)),
     )

@@ -69,7 +69,7 @@ MEDIUM = (
         "A name for the product, and a claim",
         "D015",
         "D017",
-        r"\bar\alpha_t=\prod_{s=1}^t\alpha_s,\quad"
+        r"\bar\alpha_t=\prod_{s=1}^t\alpha_s,\quad "
         r"x_{t-1}=\sqrt{\bar\alpha_{t-1}}\,x_0+\sqrt{1-\bar\alpha_{t-1}}\;\bar\epsilon_{t-1}",
     ),
     Group("The claim climbs from step to step", "D018", "D020", _JUMP),
@@ -77,7 +77,7 @@ MEDIUM = (
         "Read forwards, to the end, and backwards",
         "D021",
         "D023",
-        r"q(x_t\mid x_0)=\mathcal N\big(x_t;\sqrt{\bar\alpha_t}\,x_0,\,(1-\bar\alpha_t)I\big),\quad"
+        r"q(x_t\mid x_0)=\mathcal N\big(x_t;\sqrt{\bar\alpha_t}\,x_0,\,(1-\bar\alpha_t)I\big),\quad "
         r"x_0=\frac{x_t-\sqrt{1-\bar\alpha_t}\;\epsilon}{\sqrt{\bar\alpha_t}}",
     ),
     Group(
@@ -99,7 +99,7 @@ MEDIUM = (
         "Sort by powers of the unknown",
         "D036",
         "D038",
-        r"A\,x_{t-1}^2-2B\,x_{t-1}+C,\quad A=\frac{\alpha_t}{\beta_t}+\frac{1}{1-\bar\alpha_{t-1}},\quad"
+        r"A\,x_{t-1}^2-2B\,x_{t-1}+C,\quad A=\frac{\alpha_t}{\beta_t}+\frac{1}{1-\bar\alpha_{t-1}},\quad "
         r"B=\frac{\sqrt{\alpha_t}}{\beta_t}\,x_t+\frac{\sqrt{\bar\alpha_{t-1}}}{1-\bar\alpha_{t-1}}\,x_0",
     ),
     Group(
@@ -131,7 +131,8 @@ MEDIUM = (
         "A bound on the negative log-likelihood",
         "D062",
         "D067",
-        r"-\log p_\theta(x_0)\le\mathbb E_{q(x_{1:T}\mid x_0)}\Big[\log\frac{q(x_{1:T}\mid x_0)}{p_\theta(x_{0:T})}\Big]",
+        r"-\log p_\theta(x_0)\le\mathbb E_{q(x_{1:T}\mid x_0)}"
+        r"\Big[\log\frac{q(x_{1:T}\mid x_0)}{p_\theta(x_{0:T})}\Big]",
     ),
     Group(
         "Lines 1 and 2: average, and factorise",
@@ -184,7 +185,8 @@ MEDIUM = (
         "Match the means, over pictures and noises",
         "D091",
         "D092",
-        r"L_{t-1}=\mathbb E_{x_0,\epsilon}\Big[\frac{1}{2\sigma_t^2}\lVert\tilde\mu_t-\mu_\theta(x_t,t)\rVert^2\Big]+C_t",
+        r"L_{t-1}=\mathbb E_{x_0,\epsilon}"
+        r"\Big[\frac{1}{2\sigma_t^2}\lVert\tilde\mu_t-\mu_\theta(x_t,t)\rVert^2\Big]+C_t",
     ),
     Group(
         "The network predicts the noise; the weight",
