@@ -1,0 +1,149 @@
+"""The networks: a U-Net for pictures, written as three visible lists of blocks, and a small one for points.
+
+Every block takes ``(x, emb)``: the feature map and the embedding of the level t. A block that has no use for ``emb``
+takes it all the same, so that a list of blocks can be run without asking what is in it.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from lib.ddpm.blocks import Downsample, Out, ResBlock, SelfAttention, Stage, Stem, TimeEmbedding, Upsample
+
+
+class UNet(nn.Module):
+    """From noisy pictures and their levels to an estimate of noise, clean picture or v, whatever it is trained for.
+
+    The way down (``down``) halves the resolution between stages, ``middle`` works at the lowest one, the way up
+    (``up``) doubles it again. Every output on the way down is kept; every block on the way up is given one of them
+    beside its input, the last first. `embed` turns the levels into ``emb``: the one place where a label will join in
+    chapter 6.
+
+    Args:
+        in_channels: 3 for colour.
+        channels: width at full resolution.
+        multipliers: width at each resolution, in units of ``channels``; the resolution halves from one to the next.
+        num_res_blocks: residual blocks at each resolution on the way down; one more on the way up.
+        attention_resolutions: heights of feature maps that get self-attention after each residual block. The lowest
+            resolution always has it in the middle.
+        size: height and width of the pictures.
+        num_heads: heads of each attention.
+        dropout: share of values set to 0 inside residual blocks while training.
+        learned_variance: twice as many channels come out; the second half speaks about the variance.
+
+    Raises:
+        ValueError: if ``size`` cannot be halved often enough, widths do not divide into groups and heads, or an
+            attention resolution does not occur.
+
+    Source: Ho et al. 2020, arXiv:2006.11239, appendix B; Ronneberger et al. 2015, arXiv:1505.04597 (the U).
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        channels: int = 64,
+        multipliers: tuple[int, ...] | list[int] = (1, 2, 4),
+        num_res_blocks: int = 1,
+        attention_resolutions: tuple[int, ...] | list[int] = (8,),
+        size: int = 32,
+        num_heads: int = 4,
+        dropout: float = 0.0,
+        learned_variance: bool = False,
+    ):
+        super().__init__()
+        resolutions = [size // 2**stage for stage in range(len(multipliers))]
+        _check(size, resolutions, [channels * m for m in multipliers], attention_resolutions, num_heads)
+        self.size, self.in_channels, emb_dim = size, in_channels, 4 * channels
+        self.time_embedding = TimeEmbedding(channels, emb_dim)
+
+        def stage(width_in: int, width: int, resolution: int, *more: nn.Module) -> Stage:
+            attention = [SelfAttention(width, num_heads)] if resolution in attention_resolutions else []
+            return Stage(ResBlock(width_in, width, emb_dim, dropout), *attention, *more)
+
+        # way down
+        self.down, widths, width = nn.ModuleList([Stem(in_channels, channels)]), [channels], channels
+        for multiplier, resolution in zip(multipliers, resolutions, strict=True):
+            for _ in range(num_res_blocks):
+                self.down.append(stage(width, channels * multiplier, resolution))
+                width = channels * multiplier
+                widths.append(width)
+            if resolution != resolutions[-1]:
+                self.down.append(Downsample(width))
+                widths.append(width)
+
+        # lowest resolution
+        self.middle = Stage(
+            ResBlock(width, width, emb_dim, dropout),
+            SelfAttention(width, num_heads),
+            ResBlock(width, width, emb_dim, dropout),
+        )
+
+        # way up: each block begins with one of the outputs of the way down beside its input
+        self.up = nn.ModuleList()
+        for multiplier, resolution in zip(reversed(multipliers), reversed(resolutions), strict=True):
+            for i in range(num_res_blocks + 1):
+                wider = [Upsample(channels * multiplier)] if i == num_res_blocks and resolution != size else []
+                self.up.append(stage(width + widths.pop(), channels * multiplier, resolution, *wider))
+                width = channels * multiplier
+        self.out = Out(width, in_channels * (2 if learned_variance else 1))
+        self.to(memory_format=torch.channels_last)  # the order in memory that convolutions on CPUs and GPUs like best
+
+    def embed(self, t: Int[Tensor, " B"]) -> Float[Tensor, "B E"]:
+        """What every residual block is told: here the level, and nothing else."""
+        return self.time_embedding(t)
+
+    def forward(self, x_t: Float[Tensor, "B C S S"], t: Int[Tensor, " B"]) -> Float[Tensor, "B K S S"]:
+        if x_t.shape[1:] != (self.in_channels, self.size, self.size):
+            expected = f"(B, {self.in_channels}, {self.size}, {self.size})"
+            raise ValueError(f"x_t must have shape {expected}, got {tuple(x_t.shape)}")
+        emb = self.embed(t)  # (B, 4 · channels)
+        x = x_t.contiguous(memory_format=torch.channels_last)
+        kept = []
+        for block in self.down:
+            x = block(x, emb)
+            kept.append(x)
+        x = self.middle(x, emb)
+        for block in self.up:
+            x = block(torch.cat([x, kept.pop()], dim=1), emb)
+        return self.out(x).contiguous()
+
+
+class PointMLP(nn.Module):
+    """A network for points in the plane: layers of one width, each told the level.
+
+    Args:
+        dim: coordinates of a point.
+        hidden: width of the layers.
+        num_layers: how many of them.
+        learned_variance: twice as many numbers come out; the second half speaks about the variance.
+    """
+
+    def __init__(self, dim: int = 2, hidden: int = 128, num_layers: int = 3, learned_variance: bool = False):
+        super().__init__()
+        self.time_embedding = TimeEmbedding(hidden, hidden)
+        self.stem = nn.Linear(dim, hidden)
+        self.layers = nn.ModuleList([nn.Linear(hidden, hidden) for _ in range(num_layers)])
+        self.out = nn.Linear(hidden, dim * (2 if learned_variance else 1))
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def embed(self, t: Int[Tensor, " B"]) -> Float[Tensor, "B H"]:
+        """What every layer is told."""
+        return self.time_embedding(t)
+
+    def forward(self, x_t: Float[Tensor, "B D"], t: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
+        emb = self.embed(t)
+        x = self.stem(x_t)  # (B, hidden)
+        for layer in self.layers:
+            x = x + layer(nn.functional.silu(x + emb))
+        return self.out(nn.functional.silu(x))
+
+
+def _check(size, resolutions, widths, attention_resolutions, num_heads) -> None:
+    """Raise ValueError unless every resolution is whole and every width divides into groups and heads."""
+    if size % 2 ** (len(resolutions) - 1):
+        raise ValueError(f"size must be divisible by {2 ** (len(resolutions) - 1)}, once for each halving, got {size}")
+    if any(width % 8 or width % num_heads for width in widths):
+        raise ValueError(f"widths must divide into 8 groups and {num_heads} heads, got {widths}")
+    if not set(attention_resolutions) <= set(resolutions):
+        raise ValueError(f"attention_resolutions must be among {resolutions}, got {tuple(attention_resolutions)}")
