@@ -117,7 +117,7 @@ def _():
 )
 def _():
     r"""Average over the data: this is the bound that we train. Eight more lines only write the same number
-    differently, and the check of each proves it on every single path of a small chain."""
+    differently; the checks compare them on a small chain, up to line 8 on every single path."""
     bound, likelihood = CHAIN.mean(np.log(Q_PATHS / CHAIN.p)), -(CHAIN.data * np.log(EVIDENCE)).sum()
     slack = CHAIN.mean(np.log(Q_PATHS / P_PATHS))
     return together(at_most(likelihood, bound), discrete(bound - likelihood, slack))

@@ -141,7 +141,7 @@ def _():
 )
 def _():
     r"""D006 read backwards. The check composes four kernels by brute force on a grid, and walks 300 steps with
-    20,000 pictures of one pixel; no formula of ours is used on that side."""
+    20,000 pictures of one pixel; on that side it uses nothing but single steps."""
     grid = np.linspace(-7, 7, 701)
     alphas = [0.9, 0.8, 0.95, 0.7]
     density = normal_density(grid, *Q.kernel(1.3, 1 - alphas[0]))

@@ -105,16 +105,15 @@ def _():
 def _():
     r"""Square the factor. So each term of the bound is a squared error of the noise with its own weight; the order
     of $\epsilon$ and $\epsilon_\theta$ no longer matters."""
-    difference = posterior_mean() - predicted_mean()
-    weighted = Q.weight(alpha, alpha_bar, sigma**2) * (eps - eps_hat) ** 2
-    return exactly(sp.together(difference**2 / (2 * sigma**2)), weighted)
+    factor = sp.together(posterior_mean() - predicted_mean()).subs({eps: 0, eps_hat: 1})  # of the difference, by D094
+    return exactly(sp.expand(factor) ** 2 / (2 * sigma**2), Q.weight(alpha, alpha_bar, sigma**2))
 
 
 @steps.add(
     "D096",
     r"\sum_t w_t\,\mathbb E\lVert\epsilon-\epsilon_\theta(x_t,t)\rVert^2",
-    r"L_{\mathrm{simple}}=\mathbb E_{t,x_0,\epsilon}\big\lVert\epsilon-\epsilon_\theta(\sqrt{\bar\alpha_t}\,x_0"
-    r"+\sqrt{1-\bar\alpha_t}\;\epsilon,\;t)\big\rVert^2",
+    r"L_{\mathrm{simple}}=\mathbb E_{t,x_0,\epsilon}\lVert\epsilon-\epsilon_\theta(\sqrt{\bar\alpha_t}\,x_0"
+    r"+\sqrt{1-\bar\alpha_t}\;\epsilon,\;t)\rVert^2",
     kind="numeric",
     title="forget the weights, on purpose",
 )

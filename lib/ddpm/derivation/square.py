@@ -117,7 +117,7 @@ def _():
 @steps.add(
     "D039",
     r"A\,x_{t-1}^2-2B\,x_{t-1}",
-    r"A\Big(x_{t-1}-\frac BA\Big)^2-\frac{B^2}{A}",
+    r"A\,{\Big(x_{t-1}-\frac BA\Big)}^2-\frac{B^2}{A}",
     kind="symbolic",
     title="complete the square",
 )
@@ -154,7 +154,7 @@ def _():
 
 @steps.add(
     "D042",
-    r"\sqrt{\tfrac{A}{2\pi}}\,\exp\Big(-\tfrac A2\big(x_{t-1}-\tfrac BA\big)^2\Big)",
+    r"\sqrt{\tfrac{A}{2\pi}}\,\exp\Big(-\tfrac A2{\big(x_{t-1}-\tfrac BA\big)}^2\Big)",
     r"q(x_{t-1}\mid x_t,x_0)=\mathcal N\Big(x_{t-1};\,\frac BA,\,\frac1A\Big)",
     kind="symbolic",
     title="read it off",

@@ -87,7 +87,14 @@ MEDIUM = (
         r"q(x_{t-1}\mid x_t)=\frac{q(x_t\mid x_{t-1})\,q(x_{t-1})}{q(x_t)},\quad q(x_t)\ \text{unknown}",
     ),
     Group("With the picture given, every factor is known", "D027", "D031", _BAYES),
-    Group("Put the three Gaussians in", "D032", "D033"),
+    Group(
+        "Put the three Gaussians in",
+        "D032",
+        "D033",
+        r"\exp\Big(-\frac12\Big[\frac{(x_t-\sqrt{\alpha_t}\,x_{t-1})^2}{\beta_t}"
+        r"+\frac{(x_{t-1}-\sqrt{\bar\alpha_{t-1}}\,x_0)^2}{1-\bar\alpha_{t-1}}"
+        r"-\frac{(x_t-\sqrt{\bar\alpha_t}\,x_0)^2}{1-\bar\alpha_t}\Big]\Big)\times\text{const}",
+    ),
     Group(
         "Open the squares",
         "D034",
@@ -106,7 +113,7 @@ MEDIUM = (
         "Complete the square; nothing is left over",
         "D039",
         "D041",
-        r"A\Big(x_{t-1}-\frac BA\Big)^2,\quad C-\frac{B^2}{A}=0",
+        r"A\,{\Big(x_{t-1}-\frac BA\Big)}^2,\quad C-\frac{B^2}{A}=0",
     ),
     Group("Read mean and variance off", "D042", "D042", _SQUARE),
     Group("Simplify the variance", "D043", "D046", _VARIANCE + r"<\beta_t,\quad\tilde\beta_1=0"),
