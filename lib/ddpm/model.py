@@ -5,6 +5,7 @@ takes it all the same, so that a list of blocks can be run without asking what i
 """
 
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -30,6 +31,8 @@ class UNet(nn.Module):
         num_heads: heads of each attention.
         dropout: share of values set to 0 inside residual blocks while training.
         learned_variance: twice as many channels come out; the second half speaks about the variance.
+        patch_size: squares of this many pixels are laid behind one another as channels before the first convolution
+            and laid out again at the end: 2 makes a network for 64 pixels as fast as one for 32.
 
     Raises:
         ValueError: if ``size`` cannot be halved often enough, widths do not divide into groups and heads, or an
@@ -49,11 +52,13 @@ class UNet(nn.Module):
         num_heads: int = 4,
         dropout: float = 0.0,
         learned_variance: bool = False,
+        patch_size: int = 1,
     ):
         super().__init__()
-        resolutions = [size // 2**stage for stage in range(len(multipliers))]
-        _check(size, resolutions, [channels * m for m in multipliers], attention_resolutions, num_heads)
-        self.size, self.in_channels, emb_dim = size, in_channels, 4 * channels
+        resolutions = [size // patch_size // 2**stage for stage in range(len(multipliers))]
+        _check(size, patch_size, resolutions, [channels * m for m in multipliers], attention_resolutions, num_heads)
+        self.size, self.in_channels, self.patch_size = size, in_channels, patch_size
+        num_values, emb_dim = in_channels * patch_size**2, 4 * channels
         self.time_embedding = TimeEmbedding(channels, emb_dim)
 
         def stage(width_in: int, width: int, resolution: int, *more: nn.Module) -> Stage:
@@ -61,7 +66,7 @@ class UNet(nn.Module):
             return Stage(ResBlock(width_in, width, emb_dim, dropout), *attention, *more)
 
         # way down
-        self.down, widths, width = nn.ModuleList([Stem(in_channels, channels)]), [channels], channels
+        self.down, widths, width = nn.ModuleList([Stem(num_values, channels)]), [channels], channels
         for multiplier, resolution in zip(multipliers, resolutions, strict=True):
             for _ in range(num_res_blocks):
                 self.down.append(stage(width, channels * multiplier, resolution))
@@ -82,10 +87,11 @@ class UNet(nn.Module):
         self.up = nn.ModuleList()
         for multiplier, resolution in zip(reversed(multipliers), reversed(resolutions), strict=True):
             for i in range(num_res_blocks + 1):
-                wider = [Upsample(channels * multiplier)] if i == num_res_blocks and resolution != size else []
-                self.up.append(stage(width + widths.pop(), channels * multiplier, resolution, *wider))
-                width = channels * multiplier
-        self.out = Out(width, in_channels * (2 if learned_variance else 1))
+                skip, out = widths.pop(), channels * multiplier
+                ends_stage = i == num_res_blocks and resolution != resolutions[0]
+                self.up.append(stage(width + skip, out, resolution, *([Upsample(out)] if ends_stage else [])))
+                width = out
+        self.out = Out(width, num_values * (2 if learned_variance else 1))
         self.to(memory_format=torch.channels_last)  # the order in memory that convolutions on CPUs and GPUs like best
 
     def embed(self, t: Int[Tensor, " B"]) -> Float[Tensor, "B E"]:
@@ -97,7 +103,8 @@ class UNet(nn.Module):
             expected = f"(B, {self.in_channels}, {self.size}, {self.size})"
             raise ValueError(f"x_t must have shape {expected}, got {tuple(x_t.shape)}")
         emb = self.embed(t)  # (B, 4 · channels)
-        x = x_t.contiguous(memory_format=torch.channels_last)
+        p = self.patch_size
+        x = rearrange(x_t, "b c (h p) (w q) -> b (c p q) h w", p=p, q=p).contiguous(memory_format=torch.channels_last)
         kept = []
         for block in self.down:
             x = block(x, emb)
@@ -105,7 +112,7 @@ class UNet(nn.Module):
         x = self.middle(x, emb)
         for block in self.up:
             x = block(torch.cat([x, kept.pop()], dim=1), emb)
-        return self.out(x).contiguous()
+        return rearrange(self.out(x), "b (c p q) h w -> b c (h p) (w q)", p=p, q=p).contiguous()
 
 
 class PointMLP(nn.Module):
@@ -139,10 +146,11 @@ class PointMLP(nn.Module):
         return self.out(nn.functional.silu(x))
 
 
-def _check(size, resolutions, widths, attention_resolutions, num_heads) -> None:
+def _check(size, patch_size, resolutions, widths, attention_resolutions, num_heads) -> None:
     """Raise ValueError unless every resolution is whole and every width divides into groups and heads."""
-    if size % 2 ** (len(resolutions) - 1):
-        raise ValueError(f"size must be divisible by {2 ** (len(resolutions) - 1)}, once for each halving, got {size}")
+    smallest = patch_size * 2 ** (len(resolutions) - 1)
+    if size % smallest:
+        raise ValueError(f"size must be divisible by {smallest}, patches and halvings together, got {size}")
     if any(width % 8 or width % num_heads for width in widths):
         raise ValueError(f"widths must divide into 8 groups and {num_heads} heads, got {widths}")
     if not set(attention_resolutions) <= set(resolutions):

@@ -137,6 +137,20 @@ def test_channels_last_and_bfloat16_change_nothing_but_the_speed():
     assert (rough - exact).abs().max() < 0.05 * exact.abs().max() + 0.02
 
 
+def test_patches_are_laid_out_where_they_came_from():
+    """Pixel (9, 20) is row 1, column 0 of patch (4, 10); shapes come back."""
+    model = awake(small(size=32, patch_size=2, multipliers=(1, 2)))
+    x_t, t = torch.randn(1, 3, 32, 32, generator=generator()), torch.tensor([3])
+    assert model(x_t, t).shape == x_t.shape
+    assert model.down[0].conv.in_channels == 12 and model.out[-1].out_channels == 12
+    one_pixel = torch.zeros(1, 3, 32, 32)
+    one_pixel[0, 1, 9, 20] = 1
+    unfolded = []
+    model.down[0].register_forward_pre_hook(lambda module, inputs: unfolded.append(inputs[0]))
+    model(one_pixel, t)
+    assert unfolded[0][0, :, 4, 10].nonzero().tolist() == [[4 + 2]]  # channel 1, row 1 and column 0 of its patch
+
+
 def test_a_saved_network_is_the_same_after_loading():
     """Names and shapes of the weights follow from the arguments."""
     model, other = awake(small()), small()
