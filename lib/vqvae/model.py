@@ -34,6 +34,8 @@ class ResidualBlock(nn.Module):
     Source: van den Oord et al. 2017, arXiv:1711.00937, section 4.1.
     """
 
+    browser_op = "residual"  # so that the widget of the chapter can run it
+
     def __init__(self, channels: int, hidden: int):
         super().__init__()
         self.layers = nn.Sequential(

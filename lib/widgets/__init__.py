@@ -1,9 +1,10 @@
 """Interactive figures that live in the notebook, and on a page without a kernel."""
 
 from lib.widgets.base import StaticAnyWidget
+from lib.widgets.codebook_inspector import CodebookInspector
 from lib.widgets.derivation_view import DerivationView
 from lib.widgets.latent_map import LatentMap
 from lib.widgets.nn import export_layers
 from lib.widgets.noise_slider import NoiseSlider
 
-__all__ = ["DerivationView", "LatentMap", "NoiseSlider", "StaticAnyWidget", "export_layers"]
+__all__ = ["CodebookInspector", "DerivationView", "LatentMap", "NoiseSlider", "StaticAnyWidget", "export_layers"]

@@ -6,9 +6,12 @@ from torch import Tensor, nn
 
 _POINTWISE = {nn.SiLU: "silu", nn.ReLU: "relu", nn.Tanh: "tanh", nn.Sigmoid: "sigmoid"}
 _SILENT = (nn.Identity, nn.Dropout)
+RESIDUAL = "residual"
+"""A block that computes x + layers(x), and holds nothing but the Sequential ``layers``, has this ``browser_op``."""
 _SUPPORTED = (
     "Linear, Conv2d (kernel 1 or 3), ConvTranspose2d (kernel 4, stride 2, padding 1), GroupNorm, "
-    "Upsample (nearest, factor 2), Flatten, Unflatten, SiLU, ReLU, Tanh, Sigmoid, Identity, Dropout"
+    "Upsample (nearest, factor 2), Flatten, Unflatten, SiLU, ReLU, Tanh, Sigmoid, Identity, Dropout, and blocks that "
+    'add their input to a Sequential\'s output and say so by browser_op = "residual"'
 )
 
 
@@ -79,7 +82,7 @@ def _describe(name: str, layer: nn.Module) -> dict:
     raise ValueError(f"{name}: {type(layer).__name__} has no counterpart in the browser. Supported: {_SUPPORTED}")
 
 
-def _flat(layers: nn.Module, prefix: str = "layers"):
+def _flat(layers: nn.Module, prefix: str):
     for name, layer in layers.named_children():
         if isinstance(layer, nn.Sequential):
             yield from _flat(layer, f"{prefix}.{name}")
@@ -114,8 +117,17 @@ def export_layers(network: nn.Module) -> tuple[list[dict], bytes]:
     Raises:
         ValueError: if a layer has no counterpart in ``static/nn.js``, or a weight does not fit a 16-bit float.
     """
-    writer, program = _Writer(), []
-    for name, layer in _flat(_unwrap(network)):
+    writer = _Writer()
+    return _write(writer, _unwrap(network), "layers"), b"".join(writer.parts)
+
+
+def _write(writer: _Writer, layers: nn.Module, prefix: str) -> list[dict]:
+    """The program of some layers; their weights go to the writer."""
+    program = []
+    for name, layer in _flat(layers, prefix):
+        if getattr(layer, "browser_op", None) == RESIDUAL:
+            program.append({"op": RESIDUAL, "program": _write(writer, _unwrap(layer), name)})
+            continue
         entry = _describe(name, layer)
         if any(True for _ in layer.parameters(recurse=False)):
             entry["weight"] = writer.put(f"{name}.weight", layer.weight)
@@ -123,7 +135,7 @@ def export_layers(network: nn.Module) -> tuple[list[dict], bytes]:
         elif entry["op"] == "group_norm":
             raise ValueError(f"{name}: GroupNorm needs affine=True")
         program.append(entry)
-    return program, b"".join(writer.parts)
+    return program
 
 
 def output_shape(network: nn.Module, num_inputs: int = 2) -> tuple[int, ...]:

@@ -9,6 +9,20 @@ from torch import nn
 
 from lib.widgets import export_layers
 
+
+class Residual(nn.Module):
+    """x + layers(x)."""
+
+    browser_op = "residual"
+
+    def __init__(self, *layers: nn.Module):
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x):
+        return x + self.layers(x)
+
+
 LAYERS = {
     "linear": (nn.Linear(6, 5), (6,)),
     "linear without bias": (nn.Linear(6, 5, bias=False), (6,)),
@@ -27,6 +41,8 @@ LAYERS = {
     "upsample": (nn.Upsample(scale_factor=2, mode="nearest"), (3, 2, 4)),
     "unflatten": (nn.Unflatten(1, (2, 3, 4)), (24,)),
     "flatten": (nn.Flatten(), (2, 3, 4)),
+    "residual": (Residual(nn.ReLU(), nn.Conv2d(4, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 4, 1)), (4, 5, 3)),
+    "residual in a residual": (Residual(nn.Tanh(), Residual(nn.Linear(6, 6), nn.SiLU()), nn.ReLU()), (6,)),
 }
 
 

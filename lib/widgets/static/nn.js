@@ -151,8 +151,17 @@ function upsample(layer, x, [channels, height, width], { alloc }) { // nearest n
   }];
 }
 
+function residual(layer, x, shape, tools) { // x + program(x); the program may work on x in place, so x is kept
+  const kept = tools.alloc(size(shape)), [y, newShape, steps] = chain(layer.program, x, shape, tools);
+  return [y, newShape, () => {
+    kept.set(x);
+    for (const step of steps) step();
+    for (let i = 0; i < y.length; i++) y[i] += kept[i];
+  }];
+}
+
 const LAYERS = {
-  linear, conv, conv_transpose: convTranspose, group_norm: groupNorm, upsample, flatten: reshape, unflatten: reshape,
+  linear, conv, conv_transpose: convTranspose, group_norm: groupNorm, upsample, residual, flatten: reshape, unflatten: reshape,
   relu: pointwise((v) => Math.max(v, 0)),
   silu: pointwise((v) => v / (1 + Math.exp(-v))),
   sigmoid: pointwise((v) => 1 / (1 + Math.exp(-v))),
@@ -161,21 +170,25 @@ const LAYERS = {
 
 // ---- the network
 
+function chain(program, x, shape, tools) { // layers one after another: output, its shape, and what computes it
+  const steps = [];
+  for (const layer of program) {
+    if (!LAYERS[layer.op]) throw new Error(`this page cannot run a layer of the kind "${layer.op}"`);
+    const [y, newShape, step] = LAYERS[layer.op](layer, x, shape, tools);
+    if (step) steps.push(step);
+    [x, shape] = [y, newShape];
+  }
+  return [x, shape, steps];
+}
+
 function build(program, weights, inputShape, { alloc, scratch, gemm }) {
   const read = (start, n, room = n) => { // memory is zero at birth, and so is a missing bias
     const out = alloc(room);
     if (start !== null && start !== undefined) readHalves(weights, start, out.subarray(0, n));
     return out;
   };
-  let shape = inputShape, x = alloc(size(shape));
-  const input = x, steps = [];
-  for (const layer of program) {
-    if (!LAYERS[layer.op]) throw new Error(`this page cannot run a layer of the kind "${layer.op}"`);
-    const [y, newShape, step] = LAYERS[layer.op](layer, x, shape, { alloc, read, scratch, gemm });
-    if (step) steps.push(step);
-    [x, shape] = [y, newShape];
-  }
-  const output = x;
+  const input = alloc(size(inputShape));
+  const [output, shape, steps] = chain(program, input, inputShape, { alloc, read, scratch, gemm });
   return { shape, run(values) { input.set(values); for (const step of steps) step(); return output; } };
 }
 
