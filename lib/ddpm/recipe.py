@@ -113,7 +113,7 @@ RECIPES = {
         loss_fn=partial(diffusion_loss, name="ddpm_points"),
         batch_fn=points_batch,
         num_steps=6000,
-        lr=2e-3,
+        lr=5e-3,
         ema_decay=0.999,
         precision="fp32",
         evaluate=evaluate_points,
