@@ -10,12 +10,13 @@ const numbers = (view, bytes, read) => Array.from({ length: view.byteLength / by
 function usageChart({ order, share, used, perplexity }, pick) {
   const step = BARS.width / order.length, top = share[order[0]];
   const bar = (code, place) => {
-    const height = (BARS.height - 2) * (share[code] / top);
+    const height = (BARS.height - 2) * Math.sqrt(share[code] / top); // linear bars would hide all but a few
     return `M${(place * step).toFixed(2)},${BARS.height}v${(-height).toFixed(2)}h${(0.85 * step).toFixed(2)}v${height.toFixed(2)}z`;
   };
   const marked = h("path", { class: "dw-bar-now" });
   const label = `Use of the ${order.length} codes over all pictures, most used first: ${used} in use, perplexity ${show(perplexity, 1)}`;
-  const svg = h("svg", { viewBox: `0 0 ${BARS.width} ${BARS.height + 4}`, class: "dw-plot dw-bars", role: "img", "aria-label": label },
+  const svg = h("svg", { viewBox: `0 0 ${BARS.width} ${BARS.height + 4}`, class: "dw-plot dw-bars", preserveAspectRatio: "none",
+    role: "img", "aria-label": label },
     h("path", { d: order.map(bar).join(""), class: "dw-bars-all" }), marked,
     h("line", { x1: 0, x2: BARS.width, y1: BARS.height, y2: BARS.height, class: "dw-zero" }));
   svg.addEventListener("click", (e) => {
@@ -141,7 +142,7 @@ function render({ model, el }) {
   const side = h("div", { class: "dw-side" }, figure("what each code looks like alone; pick one", palette.box),
     figure("with its own codes", before));
   el.append(bar, h("div", { class: "dw-main" }, figure("decoded; pick a place", picker.box), side), likely,
-    figure("how often each code is used, most used first", chart.svg),
+    figure("how often each code is used, most used first (height: square root of its share); pick one", chart.svg),
     h("div", { class: "dw-sliders" }, codeSlider.element, otherSlider.element, blendSlider.element), between);
   const listen = listener(model);
   listen(["picture", "cell", "codes", "other", "blend"], ask);
