@@ -57,6 +57,27 @@ def nearest_training(
     return best
 
 
+def relative_frechet(
+    samples: Float[Tensor, "N 3 S S"], train: Float[Tensor, "M 3 S S"], heldout: Float[Tensor, "K 3 S S"]
+) -> tuple[float, float, float]:
+    """Distance of samples to training pictures over that of held-out pictures, and the two distances.
+
+    Only as many samples count as there are held-out pictures: small sets look further away than they are.
+
+    Raises:
+        ValueError: if there are fewer samples than held-out pictures.
+    """
+    if len(samples) < len(heldout):
+        raise ValueError(
+            f"samples must be at least as many as the {len(heldout)} held-out pictures, got {len(samples)}"
+        )
+    reference = emoji_features(train)
+    of_samples, of_heldout = (
+        frechet_distance(emoji_features(pictures), reference) for pictures in (samples[: len(heldout)], heldout)
+    )
+    return of_samples / of_heldout, of_samples, of_heldout
+
+
 def compare(
     samples: Float[Tensor, "N 3 S S"], train: Float[Tensor, "M 3 S S"], heldout: Float[Tensor, "K 3 S S"]
 ) -> dict[str, float]:
@@ -71,16 +92,13 @@ def compare(
         ValueError: if there are fewer samples than held-out pictures.
     """
     num = len(heldout)
-    if len(samples) < num:
-        raise ValueError(f"samples must be at least as many as the {num} held-out pictures, got {len(samples)}")
+    relative, of_samples, of_heldout = relative_frechet(samples, train, heldout)
     samples = samples[:num]
-    features = {"train": emoji_features(train), "heldout": emoji_features(heldout), "samples": emoji_features(samples)}
-    of_samples, of_heldout = (frechet_distance(features[name], features["train"]) for name in ("samples", "heldout"))
     order = torch.randperm(len(train), generator=step_generator(0, 0, "training pictures to compare with"))
-    precision, recall = precision_recall(features["train"][order[:num]], features["samples"])
+    precision, recall = precision_recall(emoji_features(train[order[:num]]), emoji_features(samples))
     closeness, _ = nearest_training(samples, train)
     numbers = {
-        "frechet_relative": of_samples / of_heldout,
+        "frechet_relative": relative,
         "frechet_samples": of_samples,
         "frechet_heldout": of_heldout,
         "precision": precision,
