@@ -162,7 +162,7 @@ def grain(images: Float[Tensor, "B C H W"]) -> float:
     In squares of 2 x 2 pixels the difference of the diagonals is nothing but noise wherever the picture is flat or
     sloped; the median mostly ignores the edges. Pictures full of detail make it a little too large.
 
-    Source: Donoho & Johnstone 1994, Biometrika 81, section 2.4 (median of the finest wavelets over 0.6745).
+    Source: Donoho & Johnstone 1994, Biometrika 81: the median of the finest wavelets over 0.6745.
     """
     squares = rearrange(images, "b c (h p) (w q) -> p q b c h w", p=2, q=2)
     diagonals = (squares[0, 0] - squares[0, 1] - squares[1, 0] + squares[1, 1]) / 2

@@ -112,7 +112,7 @@ def compare(
 def energy_distance(x: Float[Tensor, "N D"], y: Float[Tensor, "M D"]) -> float:
     """2 E|x - y| - E|x - x'| - E|y - y'| for two clouds of points: 0 if they are the same, never negative.
 
-    Source: Székely & Rizzo 2013, "Energy statistics", J. Stat. Plan. Inference 143, eq. 2.
+    Source: Székely & Rizzo 2013, "Energy statistics", J. Stat. Plan. Inference 143.
     """
     x, y = x.double(), y.double()
     return (2 * torch.cdist(x, y).mean() - torch.cdist(x, x).mean() - torch.cdist(y, y).mean()).item()

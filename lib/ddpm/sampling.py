@@ -159,7 +159,8 @@ def sample(
         target: what the model's answer estimates.
         variance: "beta", "beta_tilde" or "learned".
         clip: cut estimates of x_0 off at [-1, 1].
-        x_T: where to start, instead of noise.
+        x_T: where to start, at the highest of ``levels``, instead of noise. With ``levels=range(1, t + 1)`` and a
+            picture that was noised to level t, sampling begins half-way.
 
     Yields:
         a `State` for each level visited. In the last, t is 0, ``x_t`` and ``x_0_hat`` are the finished pictures and

@@ -184,6 +184,15 @@ def test_a_sub_sequence_of_levels_is_the_chain_of_the_respaced_schedule():
     torch.testing.assert_close(long_way.x_t, short_way.x_t)
 
 
+def test_sampling_can_begin_half_way():
+    """Pictures noised to a low level come back almost as they were: the beginning decides, and the noise is small."""
+    data = PointSet(torch.tensor([[1.0, 1.0], [-1.0, 0.0], [0.0, -1.0]]))
+    x_10 = q_sample(data.points, 10, normal(3, 2, dtype=torch.float32), ALPHA_BAR)
+    states = list(sample(ExactModel(data, ALPHA_BAR), (3, 2), ALPHA_BAR, generator(), levels=range(1, 11), x_T=x_10))
+    assert len(states) == 11 and torch.equal(states[0].x_t, x_10)
+    torch.testing.assert_close(states[-1].x_t, data.points, atol=1e-3, rtol=0)
+
+
 def test_the_same_generator_gives_the_same_pictures():
     """All noise comes from it, none from the global generator."""
     run = lambda seed: last(sample(ExactModel(cloud(0.5), ALPHA_BAR), (2, 2), ALPHA_BAR, generator(seed))).x_t  # noqa: E731
