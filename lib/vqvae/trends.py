@@ -52,7 +52,7 @@ def short(name: str, kind: type[nn.Module], arguments: dict[str, Any], loss: Any
     )
 
 
-def vqvae_with(code_dim: int, update: str, num_steps: int = USE_STEPS) -> Recipe:
+def vqvae_with(code_dim: int, update: str, num_steps: int) -> Recipe:
     """32 x 32 pixels to 8 x 8 indices; only the code's length and the update rule are varied."""
     arguments = {"num_codes": NUM_CODES, "code_dim": code_dim, "channels": (32, 64), "update": update}
     return short(f"vqvae_{update}_{code_dim}", VQVAE, arguments, vq_loss, num_steps)
@@ -60,7 +60,7 @@ def vqvae_with(code_dim: int, update: str, num_steps: int = USE_STEPS) -> Recipe
 
 def measure_use(setting: tuple[int, str], seed: int) -> dict[str, float]:
     """Train one VQ-VAE; count its codes over an epoch, and in one batch for contrast."""
-    model = train(vqvae_with(*setting), seed=seed)
+    model = train(vqvae_with(*setting, USE_STEPS), seed=seed)
     codes, codes_heldout = (codes_of(model, pictures(split))[0] for split in ("train", "heldout"))
     counts = count_codes(codes, NUM_CODES)
     batch = codes[torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))[:32]]

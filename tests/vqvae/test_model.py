@@ -148,17 +148,38 @@ def test_two_grids_have_their_sizes_and_both_reach_the_picture():
         model.decode(top, top)
 
 
+def with_two_codebooks_in_the_cloud(model, x):
+    """The same for two grids: first the top, then the bottom given the top."""
+    with torch.no_grad():
+        features = model.encoder_bottom(x)
+        outputs = {"top": model.encoder_top(features)}
+        for name in ("top", "bottom"):
+            quantizer = getattr(model, f"quantizer_{name}")
+            vectors = outputs[name].movedim(1, -1).flatten(0, 2)
+            quantizer.codebook.copy_(vectors[:: len(vectors) // model.num_codes][: model.num_codes])
+            outputs["bottom"] = model._bottom(features, model.quantizer_top.eval()(outputs["top"]).z_q)
+    return model
+
+
 def test_forward_and_encode_agree_for_two_grids_and_losses_add_up():
     """The bottom is chosen given the quantised top, in training as in encoding."""
-    model, x = small(vqvae.VQVAE2).double().eval(), pictures(dtype=torch.float64)
-    for name in ("top", "bottom"):
-        torch.nn.init.normal_(getattr(model, f"quantizer_{name}").codebook, std=0.1)
+    x = pictures(dtype=torch.float64)
+    model = with_two_codebooks_in_the_cloud(small(vqvae.VQVAE2).double().eval(), x)
     output = model(x)
     for grid, indices in zip(output.quantized, model.encode(x), strict=True):
-        assert torch.equal(grid.indices, indices)
+        assert torch.equal(grid.indices, indices) and not torch.equal(*indices)
     torch.testing.assert_close(model.decode(*model.encode(x)), output.x_hat)
     terms = vqvae.vq_terms(model, x)
     torch.testing.assert_close(terms.commitment, sum(grid.commitment_loss for grid in output.quantized))
+
+
+def test_the_first_encoder_learns_from_both_grids():
+    """What goes back from the top's codes alone, and from the bottom's, reaches the shared encoder."""
+    x = pictures(dtype=torch.float64)
+    model = with_two_codebooks_in_the_cloud(small(vqvae.VQVAE2).double().eval(), x)
+    for grid in model(x).quantized:
+        (gradient,) = torch.autograd.grad(grid.z_q.pow(2).sum(), model.encoder_bottom[0].weight, retain_graph=True)
+        assert gradient.abs().max() > 0
 
 
 # ---- the bound

@@ -36,6 +36,16 @@ def test_each_place_sees_only_what_comes_before_it():
         assert changed.tolist() == [i > place for i in range(12)]
 
 
+def test_each_place_is_told_its_row_and_its_column():
+    """Without any block, the logits are those of the index before, the row and the column, and of nothing else."""
+    model = prior(depth=0)
+    indices = vqvae.uniform_codes(1, 5, (3, 4), generator())
+    before = [5, *indices.flatten().tolist()[:-1]]
+    for place, index in enumerate(before):
+        x = model.token.weight[index] + model.row.weight[place // 4] + model.column.weight[place % 4]
+        torch.testing.assert_close(model(indices).flatten(0, 2)[place], model.head(model.norm(x)))
+
+
 def test_probabilities_of_all_grids_add_up_to_one():
     """Two codes on a 2 x 2 grid: sixteen grids, each the product of its conditionals."""
     model = prior(2, (2, 2))

@@ -189,6 +189,14 @@ def test_a_dead_code_starts_again_as_a_vector_of_the_batch():
     assert results == {vqvae.EMAQuantizer: 1, vqvae.RestartQuantizer: 8}
 
 
+def test_the_first_batch_places_all_codes_where_restarts_are_on():
+    """At birth every code is dead, so after one batch each of them is one of its vectors."""
+    quantizer, vectors = vqvae.RestartQuantizer(6, 2).double(), normal(50, 2)
+    assert quantizer.dead.all()
+    train_once(quantizer, vectors)
+    assert (quantizer.codebook[:, None] == vectors).all(-1).any(1).all() and not quantizer.dead.any()
+
+
 def test_only_dead_codes_start_again_and_the_generator_decides_where():
     """A restarted code equals a vector of the batch and has the share of equal use; living codes are running means."""
     books = []

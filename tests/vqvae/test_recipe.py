@@ -41,6 +41,16 @@ def test_variations_are_pictures_and_follow_from_the_generator(make, few):
     assert not torch.equal(x, make(1, generator(1), batch_size=8))
 
 
+def test_pictures_are_mirrored_left_to_right_and_never_upside_down(few):
+    """About a quarter of what is moved is an original, another quarter its mirror image."""
+    x = recipe.moved(1, generator(), 80)
+    found = [{picture.numpy().tobytes() for picture in images} for images in (few, few.flip(-1), few.flip(-2))]
+    symmetric = found[0] | found[1]
+    share = [sum(picture.numpy().tobytes() in images for picture in x) / 80 for images in found]
+    assert 0.1 < share[0] < 0.5 and 0.1 < share[1] < 0.5
+    assert not any(picture.numpy().tobytes() in found[2] - symmetric for picture in x)
+
+
 def test_moving_keeps_the_colours_and_varying_does_not(few):
     """A sample is judged by whether it could be an emoji; for the codebook any colours are welcome."""
     tint = lambda x: (x.mean((2, 3)).argsort(1) * torch.tensor([1, 3, 9])).sum(1)  # noqa: E731

@@ -26,16 +26,15 @@ def few(monkeypatch):
     monkeypatch.setattr(trends, "pictures", lambda split="train": sets[split])
     for name in ("USE_STEPS", "BITS_STEPS", "PRIOR_STEPS"):
         monkeypatch.setattr(trends, name, 2)
-    monkeypatch.setattr(vqvae_with, "__defaults__", (2,))
     return sets
 
 
 def test_only_width_and_rule_differ_between_the_recipes():
     """One thing is varied at a time."""
-    recipes = [vqvae_with(width, "ema") for width in WIDTHS]
+    recipes = [vqvae_with(width, "ema", 10) for width in WIDTHS]
     assert [recipe.build[1]["code_dim"] for recipe in recipes] == list(WIDTHS)
     assert len({str({**recipe.build[1], "code_dim": 0}) for recipe in recipes}) == 1
-    rules = [vqvae_with(8, rule).build[1] for rule in ("loss", "ema", "ema_restart")]
+    rules = [vqvae_with(8, rule, 10).build[1] for rule in ("loss", "ema", "ema_restart")]
     assert len({str({**rule, "update": ""}) for rule in rules}) == 1
 
 
@@ -64,6 +63,9 @@ def test_counted_frequencies_need_the_entropy_on_the_same_codes_and_more_on_othe
     counts = count_codes(codes, 4)
     assert cross_entropy_bits(codes, counts) == pytest.approx(2, abs=0.01)
     assert cross_entropy_bits(torch.full((1, 2, 2), 4), count_codes(codes, 5)) > 10
+    few = count_codes(codes[:1], 4)
+    share = [2 ** -cross_entropy_bits(torch.full((1, 1, 1), k), few) for k in range(4)]
+    assert sum(share) == pytest.approx(1) and min(share) > 0
 
 
 def test_bits_of_a_perfect_spread_are_those_of_a_gaussian():
