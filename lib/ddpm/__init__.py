@@ -12,7 +12,7 @@ Nichol & Dhariwal 2021, arXiv:2102.09672, the cosine schedule and the learned va
 | q(x_{t−1} given x_t, x_0), mean and variance | `posterior` |
 | eps, x_0, v, score: four names for one estimate | `predict_x_0`, `predict_eps`, `v_target`, `convert` |
 | L_simple | `simple_loss` |
-| L_T, L_{t−1}, L_0 in bits per dimension | `bound_terms`, `bound_loss`; `decoder_nll` for L_0 |
+| L_T, L_{t−1}, L_0 in bits per dimension | `vlb_terms`, `vlb_loss`; `decoder_nll` for L_0 |
 | L_hybrid, the learned variance | `hybrid_loss`, `log_variance` |
 | algorithm 2, one step and the walk | `ancestral_step`, `sample`, `last` |
 | E[x_0 given x_t] of data that are known | `ExactModel`, `exact_denoised`, `exact_score`, `exact_eps` |
@@ -36,22 +36,19 @@ from .forward import (
     v_target,
 )
 from .langevin import annealed_langevin, from_sigma, geometric, langevin, langevin_step, to_sigma
-from .loss import BoundTerms, bound_loss, bound_term, bound_terms, hybrid_loss, prior_term, simple_loss
+from .loss import VlbTerms, hybrid_loss, prior_term, simple_loss, vlb_loss, vlb_term, vlb_terms
 from .model import PointMLP, UNet
 from .sampling import State, ancestral_step, last, log_variance, sample
 
 __all__ = [
-    "BoundTerms",
     "ExactModel",
     "PointMLP",
     "Posterior",
     "State",
     "UNet",
+    "VlbTerms",
     "ancestral_step",
     "annealed_langevin",
-    "bound_loss",
-    "bound_term",
-    "bound_terms",
     "convert",
     "decoder_nll",
     "exact_denoised",
@@ -78,4 +75,7 @@ __all__ = [
     "to_sigma",
     "training_target",
     "v_target",
+    "vlb_loss",
+    "vlb_term",
+    "vlb_terms",
 ]

@@ -21,7 +21,7 @@ BITS = 1 / math.log(2)
 """Bits in a nat."""
 
 
-class BoundTerms(NamedTuple):
+class VlbTerms(NamedTuple):
     """The variational bound of each picture, term by term, in bits per dimension.
 
     ``prior`` is L_T; ``steps[:, t - 1]`` is L_{t-1} for t = 1 … T, so its first column is L_0.
@@ -76,7 +76,7 @@ def simple_loss(
     return (output - training_target(x_0, eps, t, alpha_bar, target)).square().mean()
 
 
-def bound_loss(
+def vlb_loss(
     model: Model,
     x_0: Float[Tensor, "B ..."],
     generator: torch.Generator | None = None,
@@ -104,7 +104,7 @@ def bound_loss(
     """
     t = draw_levels(len(x_0), alpha_bar, generator)
     x_t = q_sample(x_0, t, noise_like(x_0, generator), alpha_bar)
-    term = bound_term(model(x_t, t), x_0, x_t, t, alpha_bar, target=target, variance=variance)
+    term = vlb_term(model(x_t, t), x_0, x_t, t, alpha_bar, target=target, variance=variance)
     return (len(alpha_bar) - 1) * term.mean() + prior_term(x_0, alpha_bar).mean()
 
 
@@ -115,7 +115,7 @@ def hybrid_loss(
     *,
     alpha_bar: Float[Tensor, " levels"],
     target: str = "eps",
-    bound_weight: float = 0.001,
+    vlb_weight: float = 0.001,
 ) -> Float[Tensor, ""]:
     """L_simple, which teaches the mean, plus a little of the bound, which teaches the variance and nothing else.
 
@@ -127,7 +127,7 @@ def hybrid_loss(
         generator: draws the levels first, then the noise; both terms see the same.
         alpha_bar: the schedule.
         target: what the first half of the channels estimates.
-        bound_weight: the paper's lambda.
+        vlb_weight: the paper's lambda.
 
     Raises:
         ValueError: if the model has no channels for the variance, or values of ``x_0`` are not levels of brightness.
@@ -142,11 +142,11 @@ def hybrid_loss(
         raise ValueError("hybrid_loss needs a model with a learned variance: twice the channels of the pictures")
     simple = (output - training_target(x_0, eps, t, alpha_bar, target)).square().mean()
     frozen = torch.cat([output.detach(), raw], dim=1)
-    term = bound_term(frozen, x_0, x_t, t, alpha_bar, target=target, variance="learned")
-    return simple + bound_weight * (len(alpha_bar) - 1) * term.mean()
+    term = vlb_term(frozen, x_0, x_t, t, alpha_bar, target=target, variance="learned")
+    return simple + vlb_weight * (len(alpha_bar) - 1) * term.mean()
 
 
-def bound_term(
+def vlb_term(
     model_output: Float[Tensor, "B K ..."],
     x_0: Float[Tensor, "B C ..."],
     x_t: Float[Tensor, "B C ..."],
@@ -185,7 +185,7 @@ def bound_term(
 
 
 @torch.no_grad()
-def bound_terms(
+def vlb_terms(
     model: Model,
     x_0: Float[Tensor, "B ..."],
     generator: torch.Generator | None = None,
@@ -194,18 +194,18 @@ def bound_terms(
     target: str = "eps",
     variance: str = "beta_tilde",
     clip: bool = False,
-) -> BoundTerms:
+) -> VlbTerms:
     """The whole bound, every term with one draw of noise: T network calls for each picture.
 
-    Arguments and errors as for `bound_loss`; ``clip`` cuts estimates of x_0 off at [-1, 1].
+    Arguments and errors as for `vlb_loss`; ``clip`` cuts estimates of x_0 off at [-1, 1].
     """
     steps = []
     for t in range(1, len(alpha_bar)):
         levels = torch.full((len(x_0),), t, device=x_0.device)
         x_t = q_sample(x_0, levels, noise_like(x_0, generator), alpha_bar)
         output = model(x_t, levels)
-        steps.append(bound_term(output, x_0, x_t, levels, alpha_bar, target=target, variance=variance, clip=clip))
-    return BoundTerms(prior_term(x_0, alpha_bar), torch.stack(steps, dim=1))
+        steps.append(vlb_term(output, x_0, x_t, levels, alpha_bar, target=target, variance=variance, clip=clip))
+    return VlbTerms(prior_term(x_0, alpha_bar), torch.stack(steps, dim=1))
 
 
 def prior_term(x_0: Float[Tensor, "B ..."], alpha_bar: Float[Tensor, " levels"]) -> Float[Tensor, " B"]:

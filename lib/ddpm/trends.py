@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from lib.ddpm import schedules
 from lib.ddpm.decoder import round_to_levels
-from lib.ddpm.loss import bound_loss, bound_terms, hybrid_loss, simple_loss
+from lib.ddpm.loss import hybrid_loss, simple_loss, vlb_loss, vlb_terms
 from lib.ddpm.model import UNet
 from lib.ddpm.quality import compare, draw, relative_frechet
 from lib.ddpm.recipe import all_pictures, data_hash, emoji_batch
@@ -45,7 +45,7 @@ CONFOUND = (
 
 LOSSES = {
     "simple": simple_loss,
-    "bound": partial(bound_loss, variance="beta_tilde"),
+    "bound": partial(vlb_loss, variance="beta_tilde"),
     "hybrid": hybrid_loss,
 }
 
@@ -100,7 +100,7 @@ def bits(model: nn.Module, setting: Setting) -> dict[str, float]:
     pictures = all_pictures(32, "heldout")
     x_0 = round_to_levels(pictures[:: max(1, len(pictures) // NUM_BOUND)][:NUM_BOUND]).to(device())
     generator = step_generator(0, 0, "noise of the bound", device())
-    terms = bound_terms(model, x_0, generator, **setting.diffusion, variance=setting.variance, clip=True)
+    terms = vlb_terms(model, x_0, generator, **setting.diffusion, variance=setting.variance, clip=True)
     return {"bits_per_dim": terms.total.mean().item(), "bits_last_step": terms.steps[:, 0].mean().item()}
 
 

@@ -14,14 +14,14 @@ from lib.ddpm.exact import ExactModel
 from lib.ddpm.forward import posterior, q_sample, training_target
 from lib.ddpm.loss import (
     BITS,
-    bound_loss,
-    bound_term,
-    bound_terms,
     draw_levels,
     gaussian_kl,
     hybrid_loss,
     prior_term,
     simple_loss,
+    vlb_loss,
+    vlb_term,
+    vlb_terms,
 )
 from lib.ddpm.sampling import log_variance
 
@@ -120,7 +120,7 @@ def test_a_term_of_the_bound_is_the_kl_of_posterior_and_step(variance):
     """By torch's KL, in bits, averaged over the values of a picture."""
     x_0, eps, guess, t = pictures(3), normal(3, 3, 4, 4), normal(3, 3, 4, 4, seed=1), torch.tensor([2, 20, 50])
     x_t = q_sample(x_0, t, eps, ALPHA_BAR)
-    found = bound_term(guess, x_0, x_t, t, ALPHA_BAR, variance=variance)
+    found = vlb_term(guess, x_0, x_t, t, ALPHA_BAR, variance=variance)
     x_0_hat = (x_t - (1 - ALPHA_BAR[t]).sqrt()[:, None, None, None] * guess) / ALPHA_BAR[t].sqrt()[:, None, None, None]
     q, p = posterior(x_0, x_t, t, ALPHA_BAR), posterior(x_0_hat, x_t, t, ALPHA_BAR)
     spread = log_variance(variance, t, t - 1, ALPHA_BAR, x_t).exp()
@@ -135,7 +135,7 @@ def test_with_beta_tilde_a_term_is_the_weighted_error_of_the_noise():
     beta, tilde = schedules.betas(ALPHA_BAR)[t], schedules.beta_tilde(ALPHA_BAR)[t]
     weight = beta**2 / (2 * tilde * (1 - beta) * (1 - ALPHA_BAR[t]))
     expected = weight * (guess - eps).square().mean((1, 2, 3)) / math.log(2)
-    torch.testing.assert_close(bound_term(guess, x_0, x_t, t, ALPHA_BAR), expected)
+    torch.testing.assert_close(vlb_term(guess, x_0, x_t, t, ALPHA_BAR), expected)
 
 
 def test_the_decoder_gives_probabilities_of_256_levels_that_add_up_to_one():
@@ -192,7 +192,7 @@ def test_the_first_term_of_the_bound_is_the_decoder():
     logvar = schedules.beta_tilde(ALPHA_BAR)[2].log()
     x_0_hat = (x_1 - (1 - ALPHA_BAR[1]).sqrt() * 0.9 * eps) / ALPHA_BAR[1].sqrt()
     expected = BITS * decoder_nll(x_0, x_0_hat, logvar).mean((1, 2, 3))
-    torch.testing.assert_close(bound_term(0.9 * eps, x_0, x_1, 1, ALPHA_BAR), expected)
+    torch.testing.assert_close(vlb_term(0.9 * eps, x_0, x_1, 1, ALPHA_BAR), expected)
 
 
 def test_the_prior_term_is_a_kl_to_pure_noise():
@@ -206,7 +206,7 @@ def test_the_prior_term_is_a_kl_to_pure_noise():
 def test_the_bound_of_one_known_picture_is_the_price_of_its_decoder():
     """Everything but L_T and L_0 vanishes when the network knows the only picture there is."""
     x_0 = pictures(1)
-    terms = bound_terms(ExactModel(PointSet(x_0), ALPHA_BAR), x_0, generator(), alpha_bar=ALPHA_BAR)
+    terms = vlb_terms(ExactModel(PointSet(x_0), ALPHA_BAR), x_0, generator(), alpha_bar=ALPHA_BAR)
     assert terms.steps.shape == (1, 50)
     assert terms.steps[:, 1:].abs().max() < 1e-8
     torch.testing.assert_close(terms.total, terms.prior + terms.steps[:, 0])
@@ -219,7 +219,7 @@ def test_the_bound_is_above_the_true_cost_and_close_to_it_with_the_exact_network
     x_0 = round_to_levels((std * normal(800, 2)).clamp(-1, 1))
     model = ExactModel(GaussianMixture(torch.ones(1), torch.zeros(1, 2), std**2 * torch.eye(2)[None]), alpha_bar)
     true_bits = (-Normal(0, std).log_prob(x_0) / math.log(2) - math.log2(LEVEL)).mean().item()
-    found = bound_terms(model, x_0, generator(1), alpha_bar=alpha_bar, variance=variance).total.mean().item()
+    found = vlb_terms(model, x_0, generator(1), alpha_bar=alpha_bar, variance=variance).total.mean().item()
     assert true_bits - 0.15 < found < true_bits + most  # the standard error is 0.05
 
 
@@ -227,8 +227,8 @@ def test_the_random_bound_is_right_on_average():
     """T times a term at a random level has the mean of the sum of all terms."""
     x_0 = pictures(1)
     model = lambda x_t, t: 0.9 * x_t  # noqa: E731
-    whole = bound_terms(model, x_0.repeat(200, 1, 1, 1), generator(), alpha_bar=ALPHA_BAR).total.mean()
-    drawn = bound_loss(model, x_0.repeat(20000, 1, 1, 1), generator(1), alpha_bar=ALPHA_BAR)
+    whole = vlb_terms(model, x_0.repeat(200, 1, 1, 1), generator(), alpha_bar=ALPHA_BAR).total.mean()
+    drawn = vlb_loss(model, x_0.repeat(20000, 1, 1, 1), generator(1), alpha_bar=ALPHA_BAR)
     assert drawn.item() == pytest.approx(whole.item(), rel=0.05)
 
 
@@ -250,7 +250,7 @@ def test_the_hybrid_loss_teaches_the_mean_with_the_simple_loss_alone():
     for name, loss in {
         "hybrid": lambda m: hybrid_loss(m, x_0, generator(), alpha_bar=ALPHA_BAR),
         "simple": lambda m: simple_loss(m, x_0, generator(), alpha_bar=ALPHA_BAR),
-        "bound": lambda m: bound_loss(m, x_0, generator(), alpha_bar=ALPHA_BAR, variance="learned"),
+        "bound": lambda m: vlb_loss(m, x_0, generator(), alpha_bar=ALPHA_BAR, variance="learned"),
     }.items():
         model = TwoHeads()
         loss(model).backward()
@@ -264,9 +264,9 @@ def test_the_hybrid_loss_is_the_sum_of_both():
     """Without L_T, which is constant."""
     x_0, model = pictures(6), TwoHeads()
     simple = simple_loss(model, x_0, generator(), alpha_bar=ALPHA_BAR)
-    bound = bound_loss(model, x_0, generator(), alpha_bar=ALPHA_BAR, variance="learned")
+    bound = vlb_loss(model, x_0, generator(), alpha_bar=ALPHA_BAR, variance="learned")
     expected = simple + 0.1 * (bound - prior_term(x_0, ALPHA_BAR).mean())
-    torch.testing.assert_close(hybrid_loss(model, x_0, generator(), alpha_bar=ALPHA_BAR, bound_weight=0.1), expected)
+    torch.testing.assert_close(hybrid_loss(model, x_0, generator(), alpha_bar=ALPHA_BAR, vlb_weight=0.1), expected)
 
 
 def test_a_hybrid_loss_without_channels_for_the_variance_is_refused():
