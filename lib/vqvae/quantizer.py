@@ -137,7 +137,8 @@ class VectorQuantizer(Quantizer):
 class EMAQuantizer(Quantizer):
     """The codebook is a running mean: each code is the average of the vectors that chose it in recent batches.
 
-    That is k-means, done one batch at a time. A batch must arrive in one piece (``num_shards=1`` in a recipe).
+    That is k-means, done one batch at a time. A batch must arrive in one piece (``num_shards=1`` in a recipe). A code
+    that nobody chooses stays where it is, until its share has faded to about ``tiny``; then it shrinks towards zero.
 
     Args:
         num_codes: number K of codes.
