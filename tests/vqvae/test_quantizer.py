@@ -157,6 +157,18 @@ def test_the_running_mean_follows_its_recursion():
     assert quantizer.share.sum().item() == pytest.approx(1)
 
 
+def test_a_code_that_nobody_chooses_stays_and_then_fades_to_zero():
+    """Total and share fade alike, so their ratio stays, until the share is smaller than what smoothing adds to it."""
+    quantizer = vqvae.EMAQuantizer(2, 2, decay=0.5, tiny=1e-6).double()
+    quantizer.codebook.copy_(torch.tensor([[0.0, 0], [50, 0]]))
+    quantizer.total.copy_(quantizer.codebook / 2)
+    norms = []
+    for step in range(40):
+        train_once(quantizer, normal(20, 2, seed=step) / 1000)
+        norms.append(quantizer.codebook[1].norm().item())
+    assert norms[5] == pytest.approx(50, rel=1e-3) and norms[-1] < 0.01
+
+
 @pytest.mark.parametrize("kind", [vqvae.EMAQuantizer, vqvae.RestartQuantizer])
 def test_a_running_codebook_stands_still_in_evaluation_and_has_no_weights(kind):
     """What is measured must not change by measuring; and no optimiser may move it."""

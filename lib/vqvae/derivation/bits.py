@@ -32,8 +32,8 @@ def _():
 )
 def _():
     """With everything on one code, one term remains: $1 \\cdot \\log K$, whatever the picture. There is no gradient in
-    it, so it can be left out of the loss, and *it cannot collapse*. Not to count it at all when comparing with a
-    VAE would be cheating."""
+    it, so it can be left out of the loss, and *it cannot press the code into collapse*, as in a VAE. But when
+    the two are compared it has to be counted."""
     sure = np.eye(K)[2]
     kl = sum(q * np.log(q * K) for q in sure if q > 0)
     return discrete(kl, Q.rate_of_sure(K))
