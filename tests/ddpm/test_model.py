@@ -150,6 +150,13 @@ def test_patches_are_laid_out_where_they_came_from():
     model(one_pixel, t)
     assert unfolded[0][0, :, 4, 10].nonzero().tolist() == [[4 + 2]]  # channel 1, row 1 and column 0 of its patch
 
+    class Echo(torch.nn.Module):
+        def forward(self, x):
+            return unfolded[-1]  # what went in, in place of the answer: it must be laid out as it was
+
+    model.out = Echo()
+    assert torch.equal(model(x_t, t), x_t)
+
 
 def test_a_saved_network_is_the_same_after_loading():
     """Names and shapes of the weights follow from the arguments."""
