@@ -6,5 +6,14 @@ from lib.widgets.derivation_view import DerivationView
 from lib.widgets.latent_map import LatentMap
 from lib.widgets.nn import export_layers
 from lib.widgets.noise_slider import NoiseSlider
+from lib.widgets.schedule_lab import ScheduleLab
 
-__all__ = ["CodebookInspector", "DerivationView", "LatentMap", "NoiseSlider", "StaticAnyWidget", "export_layers"]
+__all__ = [
+    "CodebookInspector",
+    "DerivationView",
+    "LatentMap",
+    "NoiseSlider",
+    "ScheduleLab",
+    "StaticAnyWidget",
+    "export_layers",
+]
