@@ -9,7 +9,7 @@ A GPU is used if there is one.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -137,8 +137,14 @@ def measure_variances(setting: Setting, seed: int) -> dict[str, Any]:
 def table(
     name: str, settings: dict[str, Setting], seeds: list[int], measure_one: Callable, paper: str
 ) -> dict[str, Any]:
-    """Rows for every setting and seed, and mean and spread over the seeds of every number."""
-    rows = cells(name, settings, seeds, measure_one)
+    """Rows for every setting and seed, and mean and spread over the seeds of every number.
+
+    ``name`` is that of the folder where finished cells wait.
+    """
+    shared = {" ".join(astuple(setting)): setting for setting in settings.values()}  # two trends may share a setting
+    measured = cells(name, shared, seeds, measure_one)
+    label_of = {" ".join(astuple(setting)): label for label, setting in settings.items()}
+    rows = [row | {"setting": label_of[row["setting"]]} for row in measured]
     numbers = [key for key in rows[0] if key not in ("setting", "seed", "minutes")]
     summary = {
         f"{key}, {label}": spread([row[key] for row in rows if row["setting"] == label])
@@ -153,7 +159,7 @@ def objective(seeds: list[int]) -> dict[str, Any]:
     """L_simple against the bound L as a loss: bits per dimension and Fréchet distance."""
     settings = {"L_simple": Setting("simple", "linear"), "L": Setting("bound", "linear")}
     return table(
-        "ddpm_objective", settings, seeds, measure,
+        "ddpm_short", settings, seeds, measure,
         "Ho et al. 2020 (arXiv:2006.11239), Table 2, CIFAR-10, predicting the noise with fixed variance: FID 13.51 "
         "with L and 3.17 with L_simple, while the bound is 3.70 bits with L and 3.75 with L_simple.",
     )  # fmt: skip
@@ -168,7 +174,7 @@ def schedule(seeds: list[int]) -> dict[str, Any]:
         "cosine, L_hybrid": Setting("hybrid", "cosine", variance="learned"),
     }
     return table(
-        "ddpm_schedule", settings, seeds, measure,
+        "ddpm_short", settings, seeds, measure,
         "Nichol & Dhariwal 2021 (arXiv:2102.09672), Tables 1 and 2, L_simple with T = 4000: the cosine schedule lowers "
         "the bound on ImageNet at 64 pixels from 3.77 to 3.68 bits and on CIFAR-10 from 3.37 to 3.26; FID falls on "
         "ImageNet (31.3 to 27.0) and not on CIFAR-10 (2.90 to 3.05).",
@@ -179,7 +185,7 @@ def target(seeds: list[int]) -> dict[str, Any]:
     """What the network is asked for: noise, clean picture, or v."""
     settings = {name: Setting(target=name) for name in ("eps", "x_0", "v")}
     return table(
-        "ddpm_target", settings, seeds, measure,
+        "ddpm_short", settings, seeds, measure,
         "Ho et al. 2020 (arXiv:2006.11239), section 3.2, found the clean picture as target worse early in their "
         "experiments; Salimans & Ho 2022 (arXiv:2202.00512), section 4, introduce v, because the noise says nothing "
         "useful about the picture where alpha-bar is near 0.",

@@ -26,7 +26,12 @@ def tiny(monkeypatch):
 def settings_of(name: str, monkeypatch) -> dict[str, Setting]:
     """The settings that a trend would measure, without measuring them."""
     seen = {}
-    monkeypatch.setattr(trends, "cells", lambda name, settings, seeds, function: seen.update(settings) or [{}])
+
+    def fake_cells(name, settings, seeds, function):
+        seen.update(settings)
+        return [{"setting": label} for label in settings]
+
+    monkeypatch.setattr(trends, "cells", fake_cells)
     TRENDS[name]([0])
     return seen
 
@@ -86,8 +91,12 @@ def test_the_bound_of_an_untrained_network_does_not_depend_on_the_draw(tiny):
 
 
 def test_the_summary_holds_mean_and_spread_over_seeds(monkeypatch):
-    """One entry for every number and setting."""
-    rows = [{"setting": "a", "seed": seed, "minutes": 1.0, "bits": float(seed)} for seed in (1, 2, 3)]
-    monkeypatch.setattr(trends, "cells", lambda *arguments: rows)
-    result = table("ddpm_target", {"a": Setting()}, [1, 2, 3], measure, "paper")
-    assert result["summary"]["bits, a"]["mean"] == 2 and result["summary"]["bits, a"]["num"] == 3
+    """One entry for every number and setting; what two trends share is measured once, and named by each as it likes."""
+
+    def fake_cells(name, settings, seeds, function):
+        return [{"setting": key, "seed": s, "minutes": 1.0, "bits": float(s)} for key in settings for s in seeds]
+
+    monkeypatch.setattr(trends, "cells", fake_cells)
+    result = table("ddpm_short", {"a": Setting(), "b": Setting("bound")}, [1, 2, 3], measure, "paper")
+    assert result["summary"]["bits, a"]["mean"] == 2 and result["summary"]["bits, b"]["num"] == 3
+    assert [row["setting"] for row in result["rows"]] == ["a"] * 3 + ["b"] * 3
