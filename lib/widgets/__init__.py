@@ -6,6 +6,7 @@ from lib.widgets.derivation_view import DerivationView
 from lib.widgets.latent_map import LatentMap
 from lib.widgets.nn import export_layers
 from lib.widgets.noise_slider import NoiseSlider
+from lib.widgets.particles import Particles
 from lib.widgets.reverse_scrubber import ReverseScrubber
 from lib.widgets.schedule_lab import ScheduleLab
 
@@ -14,6 +15,7 @@ __all__ = [
     "DerivationView",
     "LatentMap",
     "NoiseSlider",
+    "Particles",
     "ReverseScrubber",
     "ScheduleLab",
     "StaticAnyWidget",

@@ -37,23 +37,24 @@ export async function unpack(view) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-// Follow a pointer from press to release over an SVG: `move` and `press` get its place in units of the viewBox.
-export function follow(svg, { press = () => true, move, done = () => {} }) {
+// Follow a pointer from press to release over an SVG (or a box around it): `move` and `press` get its place in units of
+// the viewBox.
+export function follow(svg, { target = svg, press = () => true, move, done = () => {} }) {
   let held = false;
   const place = (e) => {
     const box = svg.getBoundingClientRect(), { width, height } = svg.viewBox.baseVal;
     return [((e.clientX - box.left) / box.width) * width, ((e.clientY - box.top) / box.height) * height];
   };
-  svg.addEventListener("pointerdown", (e) => {
+  target.addEventListener("pointerdown", (e) => {
     if (e.button > 0) return;
     const at = place(e);
     if (!press(...at)) return;
     held = true;
-    svg.setPointerCapture(e.pointerId);
+    target.setPointerCapture(e.pointerId);
     e.preventDefault();
     move(...at);
   });
-  svg.addEventListener("pointermove", (e) => { if (held) move(...place(e)); });
+  target.addEventListener("pointermove", (e) => { if (held) move(...place(e)); });
   const release = () => { if (held) { held = false; done(); } };
-  for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) svg.addEventListener(end, release);
+  for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) target.addEventListener(end, release);
 }

@@ -1,0 +1,144 @@
+"""Particles in the plane: noised step by step, and brought back by the exact score."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+import traitlets as tr
+from jaxtyping import Float
+from torch import Tensor
+
+from lib.data import GaussianMixture
+from lib.widgets.base import STATIC, StaticAnyWidget, bundle
+from lib.widgets.portable_noise import normals
+
+MAX_POINTS, MAX_SETS, STEPS = 300, 8, (10, 200)
+ARROWS = ("score", "step", "none")
+
+
+class Particles(StaticAnyWidget):
+    """Particles that start as data, become noise, and are led back by the exact score; all of it runs in the browser.
+
+    Moving t up adds noise, moving it down removes noise by ancestral sampling with the exact denoiser; it is another
+    walk each time, so particles come back as data but not to where they were. At any t they can be shaken by Langevin
+    dynamics. One particle is the reader's own: it can be put anywhere and leaves a trace.
+
+    Reading and setting from Python: ``w.data`` (a name), ``w.t``, ``w.arrows`` ("score", "step": the mean of one step
+    back, or "none"), ``w.own`` (x and y of the reader's own particle).
+
+    Args:
+        data: name -> (N, 2) points, N at most 300, or a Gaussian mixture in the plane; 1 to 8 sets.
+        alpha_bar: the schedule, with 10 to 200 steps.
+        t: where to begin, in 0..T.
+        name: the set to begin with; default the first.
+        arrows: what the arrows show at first.
+        seed: of all noise.
+
+    Raises:
+        ValueError: naming the argument that does not fit.
+    """
+
+    _esm = bundle("particles.js")
+    _css = StaticAnyWidget._css + (STATIC / "diffusion.css").read_text("utf8")
+    _alt = "Particles in the plane on their way between data and noise, with arrows that show where the score leads"
+
+    data = tr.Unicode().tag(sync=True)
+    t = tr.Int(0).tag(sync=True)
+    arrows = tr.Unicode("score").tag(sync=True)
+    own = tr.List(default_value=[1.5, 1.5]).tag(sync=True)
+    seed = tr.Int(0).tag(sync=True)
+    alpha_bar = tr.Bytes().tag(sync=True)
+    sets = tr.List().tag(sync=True)
+    reach = tr.Float(3.0).tag(sync=True)
+
+    def __init__(
+        self,
+        data: Mapping[str, Float[Tensor, "N 2"] | GaussianMixture],
+        alpha_bar: Float[Tensor, " levels"],
+        *,
+        t: int = 0,
+        name: str | None = None,
+        arrows: str = "score",
+        seed: int = 0,
+    ):
+        if not isinstance(data, Mapping) or not 1 <= len(data) <= MAX_SETS:
+            raise ValueError(f"data must be a dict of 1 to {MAX_SETS} names with their sets, got {data!r:.60}")
+        self._alpha_bar, self._data = _schedule(alpha_bar), dict(data)
+        sets = [_entry(str(label), entry, seed) for label, entry in data.items()]
+        reach = max(float(np.abs(np.frombuffer(entry["start"], "<f4")).max()) for entry in sets)
+        super().__init__(
+            alpha_bar=self._alpha_bar.numpy().astype("<f8").tobytes(),
+            sets=sets,
+            reach=math.ceil(10 * max(3.0, 1.1 * reach)) / 10,
+            seed=seed,
+        )
+        self.data, self.t, self.arrows = sets[0]["name"] if name is None else name, t, arrows
+
+    @tr.validate("data")
+    def _known_set(self, proposal):
+        known = [entry["name"] for entry in self.sets]
+        if proposal["value"] not in known:
+            raise ValueError(f"data must be one of {known}, got {proposal['value']!r}")
+        return proposal["value"]
+
+    @tr.validate("t")
+    def _t_in_range(self, proposal):
+        last = len(self._alpha_bar) - 1
+        if not 0 <= proposal["value"] <= last:
+            raise ValueError(f"t must lie in 0..{last}, got {proposal['value']!r}")
+        return proposal["value"]
+
+    @tr.validate("arrows")
+    def _known_arrows(self, proposal):
+        if proposal["value"] not in ARROWS:
+            raise ValueError(f"arrows must be one of {', '.join(ARROWS)}, got {proposal['value']!r}")
+        return proposal["value"]
+
+    @tr.validate("own")
+    def _inside(self, proposal):
+        place = [float(v) for v in proposal["value"]]
+        if len(place) != 2 or not all(abs(v) <= self.reach for v in place):
+            raise ValueError(f"own must be two numbers in [-{self.reach:g}, {self.reach:g}], got {proposal['value']!r}")
+        return place
+
+    def preview(self) -> np.ndarray:
+        """The particles at t, noised in one jump."""
+        side = 320
+        entry = next(entry for entry in self.sets if entry["name"] == self.data)
+        start = np.frombuffer(entry["start"], "<f4").reshape(-1, 2)
+        level = self._alpha_bar[self.t].item()
+        noise = normals(start.size, self.seed, 1).reshape(-1, 2)
+        places = math.sqrt(level) * start + math.sqrt(1 - level) * noise
+        pixels = np.full((side, side, 3), 255, np.uint8)
+        pixels[[0, -1], :] = pixels[:, [0, -1]] = 190
+        spots = np.round((places * [1, -1] / self.reach + 1) / 2 * (side - 1)).clip(2, side - 3).astype(int)
+        for x, y in spots:
+            pixels[y - 1 : y + 2, x - 1 : x + 2] = (10, 92, 168)
+        return pixels
+
+
+def _schedule(alpha_bar: Tensor) -> Tensor:
+    values, (fewest, most) = alpha_bar.double(), STEPS
+    if values.ndim != 1 or not fewest <= len(values) - 1 <= most:
+        raise ValueError(f"alpha_bar must hold {fewest} to {most} steps and its first entry 1, got {tuple(values.shape)}")
+    if values[0] != 1 or not (values.diff() < 0).all() or not values[-1] > 0:
+        raise ValueError(f"alpha_bar must begin with 1, fall at every step and stay above 0, got {values.tolist()[:4]} …")
+    return values
+
+
+def _entry(name: str, data: Tensor | GaussianMixture, seed: int) -> dict:
+    """One set as the browser reads it, with the places where its particles start."""
+    if isinstance(data, GaussianMixture):
+        if data.means.shape[1] != 2:
+            raise ValueError(f"data[{name!r}] must be a mixture in the plane, got {data.means.shape[1]} dimensions")
+        start = data.sample(MAX_POINTS, torch.Generator().manual_seed(seed))
+        covs = torch.stack([data.covs[:, 0, 0], data.covs[:, 0, 1], data.covs[:, 1, 1]], dim=1)
+        made = {"weights": data.weights.tolist(), "means": data.means.flatten().tolist(), "covs": covs.flatten().tolist()}
+    else:
+        start, made = data, {}
+        if start.ndim != 2 or start.shape[1] != 2 or not 1 <= len(start) <= MAX_POINTS or not start.isfinite().all():
+            raise ValueError(
+                f"data[{name!r}] must be 1 to {MAX_POINTS} finite points (N, 2) or a mixture, got {tuple(start.shape)}"
+            )
+    return {"name": name, "start": start.detach().cpu().numpy().astype("<f4").tobytes(), **made}

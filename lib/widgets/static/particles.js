@@ -1,0 +1,193 @@
+// Particles in the plane between data and noise: forward by adding noise, back by the exact score.
+import { backwardMean, backwardStep, denoiser, forwardStep, langevinStep, score } from "./particle_numbers.js";
+import { follow, player } from "./player.js";
+import { normals } from "./portable_noise.js";
+import { asWidget, clamp, frames, freshId, h, listener, show, slider, ticks } from "./ui.js";
+
+const SIDE = 400, MARGIN = 3, SECONDS = 6, CELLS = 17, SHAKES = 30; // seconds from data to noise; Langevin steps a second
+const ARROWS = { score: "score", step: "one step back", none: "none" };
+
+function readSet(entry) { // 32-bit positions, and for a finite set also its points
+  const start = Float64Array.from({ length: entry.start.byteLength / 4 }, (_, i) => entry.start.getFloat32(4 * i, true));
+  return { start, denoise: denoiser(entry.weights ? entry : { points: start }), mixture: entry.weights ? entry : null };
+}
+
+function makeScene(reach) {
+  const X = (x) => MARGIN + ((SIDE - 2 * MARGIN) * (x + reach)) / (2 * reach), Y = (y) => SIDE - X(y);
+  const marks = ticks(-reach, reach, 6).filter((v) => Math.abs(v) < reach).flatMap((v) => [
+    h("line", { x1: X(v), x2: X(v), y1: Y(reach), y2: Y(-reach), class: v === 0 ? "dw-zero" : "dw-grid" }),
+    h("line", { x1: X(-reach), x2: X(reach), y1: Y(v), y2: Y(v), class: v === 0 ? "dw-zero" : "dw-grid" })]);
+  const part = Object.fromEntries(["data", "arrows", "dots", "trace", "own"].map((name) => [name, h("path", { class: `dw-particle-${name}` })]));
+  const svg = h("svg", { viewBox: `0 0 ${SIDE} ${SIDE}`, class: "dw-plot dw-plane-plot", role: "img" },
+    h("g", {}, ...marks), part.data, part.arrows, part.dots, part.trace, part.own,
+    h("rect", { x: X(-reach), y: Y(reach), width: SIDE - 2 * MARGIN, height: SIDE - 2 * MARGIN, class: "dw-frame" }));
+  const dot = (x, y, r) => `M${(X(x) - r).toFixed(1)},${Y(y).toFixed(1)}a${r},${r} 0 1,0 ${2 * r},0a${r},${r} 0 1,0 ${-2 * r},0z`;
+  const inside = (x, y) => Math.abs(x) <= reach && Math.abs(y) <= reach;
+  const dots = (places, r) => {
+    let d = "";
+    for (let i = 0; i < places.length; i += 2) if (inside(places[i], places[i + 1])) d += dot(places[i], places[i + 1], r);
+    return d;
+  };
+  const arrow = (x, y, dx, dy) => { // a line with a small head; dx, dy in pixels
+    const [px, py] = [X(x) - dx / 2, Y(y) - dy / 2], [qx, qy] = [px + dx, py + dy];
+    const head = `M${(qx - 0.38 * dx + 0.24 * dy).toFixed(1)},${(qy - 0.38 * dy - 0.24 * dx).toFixed(1)}L${qx.toFixed(1)},${qy.toFixed(1)}L${(qx - 0.38 * dx - 0.24 * dy).toFixed(1)},${(qy - 0.38 * dy + 0.24 * dx).toFixed(1)}`;
+    return `M${px.toFixed(1)},${py.toFixed(1)}L${qx.toFixed(1)},${qy.toFixed(1)}${head}`;
+  };
+  const ellipse = (x, y, [xx, xy, yy], times) => { // points at `times` standard deviations, by the Cholesky factor
+    const a = Math.sqrt(xx), b = xy / a, c = Math.sqrt(yy - b * b), around = [];
+    for (let i = 0; i <= 40; i++) {
+      const u = times * Math.cos((i * Math.PI) / 20), v = times * Math.sin((i * Math.PI) / 20);
+      around.push(`${X(x + a * u).toFixed(1)},${Y(y + b * u + c * v).toFixed(1)}`);
+    }
+    return `M${around.join("L")}`;
+  };
+  const place = (px, py) => [((px - MARGIN) / (SIDE - 2 * MARGIN)) * 2 * reach - reach, reach - ((py - MARGIN) / (SIDE - 2 * MARGIN)) * 2 * reach];
+  return { svg, part, X, Y, dots, dot, arrow, ellipse, place, inside };
+}
+
+// Arrows on a grid: their length grows with the field and ends at the size of a cell.
+function drawArrows(scene, reach, field) {
+  const cell = (2 * reach) / CELLS, grid = new Float64Array(2 * CELLS * CELLS);
+  for (let i = 0; i < CELLS * CELLS; i++) {
+    grid[2 * i] = -reach + cell * (0.5 + (i % CELLS));
+    grid[2 * i + 1] = -reach + cell * (0.5 + Math.floor(i / CELLS));
+  }
+  const { vectors, usual } = field(grid), longest = (0.92 * (SIDE - 2 * MARGIN)) / CELLS;
+  let d = "";
+  for (let i = 0; i < grid.length; i += 2) {
+    const length = Math.hypot(vectors[i], vectors[i + 1]);
+    if (!(length > 0)) continue;
+    const pixels = (longest * (1 - Math.exp(-length / usual))) / length;
+    if (pixels * length > 1.5) d += scene.arrow(grid[i], grid[i + 1], pixels * vectors[i], -pixels * vectors[i + 1]);
+  }
+  return d;
+}
+
+function render({ model, el }) {
+  const view = model.get("alpha_bar"), alphaBar = Array.from({ length: view.byteLength / 8 }, (_, t) => view.getFloat64(8 * t, true));
+  const T = alphaBar.length - 1, reach = model.get("reach"), scene = makeScene(reach);
+  const sets = new Map(model.get("sets").map((entry) => [entry.name, readSet(entry)]));
+  let set = sets.get(model.get("data")), x = null, at = 0, walks = 0, steps = 0, shaken = 0, trace = [], drawn = {};
+  const done = () => model.save_changes(), wanted = () => clamp(model.get("t"), 0, T);
+  const tell = (name, value) => { model.set(name, value); done(); };
+  const ask = frames(el, () => paint());
+
+  // The particles, the reader's own one last. Every move draws its noise from a stream of its own.
+  const fresh = () => normals(x.length, model.get("seed"), walks++);
+  const ownPlace = () => [x[x.length - 2], x[x.length - 1]];
+  const remember = () => { trace.push(ownPlace()); if (trace.length > 2000) trace.shift(); };
+  const begin = (places, t, own) => { x = Float64Array.from([...places, ...own]); [at, steps, shaken, trace] = [t, 0, 0, [own]]; };
+  const restart = () => { begin(set.start, 0, model.get("own")); if (wanted() > 0) moveTo(wanted()); };
+  const moveTo = (t) => {
+    while (at < t) { x = forwardStep(x, alphaBar[at + 1], alphaBar[at], fresh()); at++; steps++; remember(); }
+    while (at > t) {
+      const last = at === 1 ? new Float64Array(x.length) : fresh(); // no noise at the last step
+      x = backwardStep(set.denoise, x, alphaBar[at], alphaBar[at - 1], last);
+      at--; steps++; remember();
+    }
+  };
+  const shake = () => { // a step so small that the smallest detail at this level survives
+    if (at === 0) return;
+    x = langevinStep(set.denoise, x, alphaBar[at], 0.2 * (1 - alphaBar[at]), fresh());
+    steps++; shaken++; remember();
+  };
+  const putOwn = (px, py) => {
+    [x[x.length - 2], x[x.length - 1]] = [clamp(px, -reach, reach), clamp(py, -reach, reach)];
+    trace = [ownPlace()];
+    model.set("own", ownPlace().map((v) => clamp(Math.round(1000 * v) / 1000, -reach, reach)));
+    ask();
+  };
+
+  // buttons
+  let place = 0;
+  const go = (label, symbol, sign, first) => player({ label, symbol, begin: () => { others(sign); first(); place = wanted(); },
+    advance: (seconds) => { place = clamp(place + (sign * seconds * T) / SECONDS, 0, T); model.set("t", Math.round(place)); return sign > 0 ? place < T : place > 0; },
+    done });
+  const noise = go("Add noise", "\u25B6", 1, () => { if (wanted() === T) { model.set("t", 0); restart(); } });
+  const denoise = go("Denoise", "\u25C0", -1, () => {
+    if (wanted() > 0) return;
+    begin(normals(set.start.length, model.get("seed"), 0x10000 + walks++), T, model.get("own")); // fresh from pure noise
+    model.set("t", T);
+  });
+  let due = 0;
+  const langevin = player({ label: "Shake", symbol: "\u223F", begin: () => others(0), stride: 1 / SHAKES,
+    advance: (seconds) => { for (due += seconds * SHAKES; due >= 1; due--) shake(); ask(); return at > 0; }, done });
+  const others = (sign) => { for (const [key, one] of [[1, noise], [-1, denoise], [0, langevin]]) if (key !== sign) one.stop(); };
+  const stopAll = () => others(2);
+  const again = h("button", { type: "button", class: "dw-button", onclick: () => { stopAll(); model.set("t", 0); restart(); done(); ask(); } }, "Start again");
+  const time = slider({ label: "t", min: 0, max: T, step: 1, digits: 0, onDone: done, onInput: (t) => { stopAll(); model.set("t", Math.round(t)); } });
+  const select = (label, name, entries) => {
+    const id = freshId(), element = h("select", { id, class: "dw-select", onchange: () => tell(name, element.value) },
+      ...entries.map(([value, text]) => h("option", { value }, text)));
+    return { element, pair: h("span", { class: "dw-pair" }, h("label", { for: id, class: "dw-name" }, label), element) };
+  };
+  const choice = select("data", "data", [...sets.keys()].map((name) => [name, name])), field = select("arrows", "arrows", Object.entries(ARROWS));
+
+  // the reader's own particle
+  const own = h("div", { class: "dw-own", role: "slider", tabindex: 0, "aria-label": "Your own particle, moved by the arrow keys",
+    "aria-roledescription": "point on a plane" });
+  const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+  own.addEventListener("keydown", (e) => {
+    const move = MOVES[e.key], size = (e.shiftKey ? 0.1 : 0.02) * reach;
+    if (!move) return;
+    e.preventDefault();
+    e.stopPropagation(); // JupyterLab would move to the next cell
+    putOwn(...ownPlace().map((v, i) => v + size * move[i]));
+  });
+  own.addEventListener("keyup", (e) => { if (MOVES[e.key]) done(); });
+  const plane = h("div", { class: "dw-plane" }, scene.svg, own);
+  follow(scene.svg, { target: plane, move: (px, py) => { putOwn(...scene.place(px, py)); own.focus({ preventScroll: true }); }, done });
+  const words = h("output", { class: "dw-readout", "aria-live": "off" });
+
+  const arrowsPath = () => {
+    const kind = model.get("arrows"), level = alphaBar[at];
+    if (kind === "none" || at === 0) return "";
+    if (kind === "score") return drawArrows(scene, reach, (grid) => ({ vectors: score(set.denoise, level, grid), usual: 1.2 / Math.sqrt(1 - level) }));
+    return drawArrows(scene, reach, (grid) => {
+      const { mean } = backwardMean(set.denoise, grid, level, alphaBar[at - 1]);
+      return { vectors: mean.map((v, i) => v - grid[i]), usual: 1.2 * (1 - level / alphaBar[at - 1]) };
+    });
+  };
+  const paint = () => {
+    if (sets.get(model.get("data")) !== set) { set = sets.get(model.get("data")); restart(); }
+    moveTo(wanted());
+    const now = { set, at, kind: model.get("arrows") };
+    if (Object.keys(now).some((key) => now[key] !== drawn[key])) {
+      scene.part.arrows.setAttribute("d", arrowsPath());
+      if (now.set !== drawn.set) {
+        const { mixture, start } = set;
+        scene.part.data.setAttribute("d", mixture ? mixture.weights.flatMap((_, k) => [1, 2].map((times) =>
+          scene.ellipse(mixture.means[2 * k], mixture.means[2 * k + 1], mixture.covs.slice(3 * k, 3 * k + 3), times))).join("") : scene.dots(start, 1.6));
+        scene.part.data.classList.toggle("dw-outline", Boolean(mixture));
+      }
+      drawn = now;
+    }
+    const [ox, oy] = ownPlace(), where = `t = ${at} of ${T}, ᾱ = ${show(alphaBar[at], 3)}`;
+    scene.part.dots.setAttribute("d", scene.dots(x.subarray(0, x.length - 2), 2.4));
+    scene.part.trace.setAttribute("d", trace.length > 1 ? `M${trace.map(([a, b]) => `${scene.X(clamp(a, -reach, reach)).toFixed(1)},${scene.Y(clamp(b, -reach, reach)).toFixed(1)}`).join("L")}` : "");
+    own.style.left = `${(100 * scene.X(clamp(ox, -reach, reach))) / SIDE}%`;
+    own.style.top = `${(100 * scene.Y(clamp(oy, -reach, reach))) / SIDE}%`;
+    own.setAttribute("aria-valuenow", ox);
+    own.setAttribute("aria-valuetext", `x = ${show(ox)}, y = ${show(oy)}`);
+    choice.element.value = model.get("data"); field.element.value = model.get("arrows");
+    langevin.button.disabled = at === 0;
+    time.set(at, where, 0);
+    words.textContent = `${where}. ${steps} ${steps === 1 ? "step" : "steps"} taken${shaken ? `, ${shaken} of them Langevin steps at one level` : ""}.`
+      + `${at === 0 && model.get("arrows") !== "none" ? " Without noise there is no score to show." : ""}`;
+    scene.svg.setAttribute("aria-label", `${x.length / 2 - 1} particles of ${model.get("data")} at ${where}`);
+  };
+
+  const bar = h("div", { class: "dw-bar" }, ...(sets.size > 1 ? [choice.pair] : []), field.pair, again);
+  el.append(bar, h("div", { class: "dw-bar dw-drive" }, denoise.button, langevin.button, noise.button),
+    h("div", { class: "dw-ends" }, h("span", {}, "data"), h("span", {}, "noise")),
+    h("div", { class: "dw-sliders dw-wide-time" }, time.element), plane, words,
+    h("p", { class: "dw-key" }, "The ring is your own particle: drag it anywhere, then add or remove noise and follow its path."));
+  restart();
+  const listen = listener(model);
+  listen(["data", "t", "arrows"], ask);
+  listen("own", () => { const [a, b] = model.get("own"), now = ownPlace(); if (Math.hypot(a - now[0], b - now[1]) > 0.01) putOwn(a, b); });
+  ask.now();
+  return () => { stopAll(); for (const part of [listen, ask]) part.stop(); };
+}
+
+export default asWidget(render);
