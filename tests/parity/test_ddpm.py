@@ -7,19 +7,16 @@ import math
 
 import pytest
 import torch
+from diffusers import DDPMScheduler
+from diffusers.models.attention_processor import Attention
+from diffusers.models.embeddings import get_timestep_embedding
+from diffusers.models.resnet import Downsample2D, ResnetBlock2D, Upsample2D
 
 from lib.ddpm import schedules
 from lib.ddpm.blocks import Downsample, ResBlock, SelfAttention, Upsample, timestep_embedding
 from lib.ddpm.decoder import decoder_nll, round_to_levels
 from lib.ddpm.forward import posterior, predict_x_0, q_sample, v_target
 from lib.ddpm.sampling import log_variance, sample
-
-diffusers = pytest.importorskip("diffusers")
-
-from diffusers import DDPMScheduler  # noqa: E402
-from diffusers.models.attention_processor import Attention  # noqa: E402
-from diffusers.models.embeddings import get_timestep_embedding  # noqa: E402
-from diffusers.models.resnet import Downsample2D, ResnetBlock2D, Upsample2D  # noqa: E402
 
 TOLERANCE = 1e-5
 OPTIONS = {

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from vector_quantize_pytorch import VectorQuantize
 
 import lib.vqvae as vqvae
 
@@ -177,11 +178,8 @@ def test_the_relaxation_equals_torchs_relaxed_one_hot_categorical_and_gumbel_sof
 
 def published(**changes):
     """The quantiser of vector-quantize-pytorch with the plain straight-through estimator."""
-    library = pytest.importorskip(
-        "vector_quantize_pytorch", reason="pip install vector-quantize-pytorch to compare with it; loops are compared"
-    )
     settings = {"dim": 6, "codebook_size": 11, "accept_image_fmap": True, "rotation_trick": False}
-    return library.VectorQuantize(**{**settings, "commitment_weight": 0.25, "decay": 0.9, "eps": 1e-5, **changes})
+    return VectorQuantize(**{**settings, "commitment_weight": 0.25, "decay": 0.9, "eps": 1e-5, **changes})
 
 
 def test_codes_loss_and_gradient_equal_the_published_package():
