@@ -54,7 +54,7 @@ class Particles(StaticAnyWidget):
 
     def __init__(
         self,
-        data: Mapping[str, Float[Tensor, "N 2"] | GaussianMixture],
+        data: Mapping[str, Tensor | GaussianMixture],
         alpha_bar: Float[Tensor, " levels"],
         *,
         t: int = 0,

@@ -67,14 +67,14 @@ class ScheduleLab(StaticAnyWidget):
 
     def __init__(
         self,
-        pictures: Mapping[str, Float[Tensor, "3 64 64"]],
+        pictures: Mapping[str, Tensor],
         *,
         a: str = "linear",
         b: str = "cosine",
         num_steps: int = 1000,
         t: int | None = None,
-        params_a: Mapping[str, float] | None = None,
-        params_b: Mapping[str, float] | None = None,
+        params_a: Mapping[str, float | int] | None = None,
+        params_b: Mapping[str, float | int] | None = None,
         picture: str | None = None,
         seed: int = 0,
     ):
