@@ -89,7 +89,7 @@ PERPLEXITY = Exercise(
     hints=(
         "torch.bincount counts one batch; which counts belong together?",
         "share = counts / counts.sum(); unused codes add nothing to the sum, but log 0 must not be taken.",
-        "2 ** -(share * share.log2())[share > 0].sum()",
+        "H is minus the sum of share * share.log2() over the codes with share > 0. What is the last step?",
     ),
     explains="Between 1 (one code does it all) and the number of codes in use.",
     rtol=1e-6,
@@ -148,7 +148,7 @@ BITS = Exercise(
     hints=(
         "Bits of the picture over bits of the code.",
         "A picture has height * width * 3 * 8 bits. An index needs log2(num_codes).",
-        "height * width * 24 / (grid**2 * math.log2(num_codes))",
+        "The lower line is grid * grid * math.log2(num_codes). What stands above it?",
     ),
     explains="For 128 x 128 pixels, 32 x 32 places and 512 codes it is 42.7, and that without any prior.",
 )
@@ -206,7 +206,7 @@ PRIOR_INPUT = Exercise(
     hints=(
         "Flatten the grid first: that reads it row by row.",
         "Drop the last index and put the start sign in front.",
-        "F.pad(indices.flatten(1)[:, :-1], (1, 0), value=start)",
+        "indices.flatten(1)[:, :-1] drops the last one; F.pad with (1, 0) makes room in front.",
     ),
     explains="With this shift and a causal mask, one pass trains all places at once.",
 )

@@ -92,7 +92,7 @@ LOSS = Exercise(
     hints=(
         "Twice the same distance, with another side held still each time.",
         "F.mse_loss(z_q, z_e.detach()) moves the codes. What moves the encoder?",
-        "error + F.mse_loss(z_q, z_e.detach()) + 0.25 * F.mse_loss(z_e, z_q.detach())",
+        "The same with the other side frozen, z_q.detach(), and with the weight 0.25. Now add up all three.",
     ),
     explains="Decoder: first term. Codes: second. Encoder: first (straight through) and third.",
     compare_grad=True,

@@ -132,7 +132,7 @@ EMBED = Exercise(
     hints=(
         "Indexing the codebook with a tensor of integers looks up all of them at once.",
         "codebook[indices] has shape (B, h, w, D). Which axis has to move?",
-        'rearrange(codebook[indices], "b h w d -> b d h w")',
+        "The last axis becomes the second: .permute with four numbers, or rearrange.",
     ),
     explains="One integer for each place, D numbers for the decoder.",
 )
@@ -178,7 +178,7 @@ STRAIGHT_THROUGH = Exercise(
     hints=(
         "Write z_q as z_e plus something.",
         "z_q = z_e + (z_q - z_e). Which part must be a constant for the gradient?",
-        "z_e + (z_q - z_e).detach()",
+        "Freeze the bracket with .detach(), and let the z_e in front of it keep its gradient.",
     ),
     explains="The slope of the choice is zero almost everywhere; this pretends that it is one.",
     compare_grad=True,

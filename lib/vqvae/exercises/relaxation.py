@@ -67,7 +67,7 @@ GUMBEL = Exercise(
     hints=(
         "Three steps: noise, sum, softmax of the sum divided by the temperature.",
         "noise = -(-u.log()).log()",
-        "((logits + noise) / temperature).softmax(-1)",
+        "Add the noise to the logits, divide the sum, not one part of it, and take .softmax(-1).",
     ),
     explains="As the temperature falls, the weights become one-hot and the gradients wild: a trade to be made.",
 )
