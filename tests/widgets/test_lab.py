@@ -21,6 +21,13 @@ LIVE = [
     "w.model = '1'",
     "print('z =', w.z, w.model)",
 ]
+DIFFUSION = [
+    "from diffusion_pages import particles, reverse_scrubber, schedule_lab\nlab, film, plane = schedule_lab(), reverse_scrubber(), particles()\nlab",
+    "film",
+    "plane",
+    "lab.num_steps, lab.schedule_a, lab.params_a = 100, 'linear', {'beta_end': 0.05}\nlab.t, film.step, plane.t = 30, 3, 5",
+    "print('read:', lab.t, lab.params_b['s'], film.sample, film.t, plane.t, plane.own[0] != 1.5)",
+]
 TWIN = """---
 kernelspec:
   display_name: Python 3 (ipykernel)
@@ -39,6 +46,7 @@ def lab(tmp_path_factory):
     """A JupyterLab over a folder with notebooks, with and without text twins."""
     private, folder = tmp_path_factory.mktemp("private"), tmp_path_factory.mktemp("notebooks")
     write_notebook(folder / "live.ipynb", LIVE)
+    write_notebook(folder / "diffusion.ipynb", DIFFUSION)
     shown = {"text/html": latent_map().static_html(), "text/plain": "LatentMap()"}
     for name in ("still", "trusted"):
         stored = nbformat.v4.new_output("display_data", shown)
@@ -105,6 +113,35 @@ def test_the_map_is_live_and_python_sets_and_reads_it(page, lab):
     page.wait_for_selector(".jp-OutputArea-output:has-text('z =')")
     printed = page.locator(".jp-OutputArea-output:has-text('z =')").last.inner_text()
     assert f"z = [{dragged:g}," in printed and printed.strip().endswith("1")
+
+
+def test_the_widgets_of_diffusion_are_live_and_python_sets_and_reads_them(page, lab):
+    """What Python sets is shown by all three; what keys and presses change arrives in Python."""
+    open_notebook(page, lab[0], "diffusion.ipynb")
+    for number, ready in enumerate((".dw-noised", ".dw-choice", ".dw-plane")):
+        run_cell(page, number)
+        page.wait_for_selector(ready, timeout=60_000)
+    run_cell(page, 3)
+    number = lambda name: page.get_by_label(f"{name}, number", exact=True)  # noqa: E731
+    wanted = "(t) => [...document.querySelectorAll('.dw-number')].some((e) => e.ariaLabel === 't, number' && e.value === t)"
+    for value in ("30", "5"):
+        page.wait_for_function(wanted, arg=value)
+    assert number("Schedule A, β last").input_value() == "0.05" and number("T").input_value() == "100"
+    assert number("step").input_value() == "3"
+    for name, value in (("Schedule B, s", "0.1"), ("step", "6")):
+        number(name).fill(value)
+        page.keyboard.press("Enter")
+    page.get_by_role("button", name="Sample 2: right").click()
+    page.locator(".dw-timeline .dw-range").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.locator(".dw-own").focus()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowRight")
+    settle(page)
+    run_cell(page, 4)
+    printed = page.locator(".jp-OutputArea-output:has-text('read:')")
+    printed.wait_for()
+    assert printed.inner_text().strip() == "read: 31 0.1 1 50 5 True"
 
 
 def test_a_notebook_not_yet_trusted_shows_the_preview(page, lab):

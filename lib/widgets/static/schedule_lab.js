@@ -1,5 +1,5 @@
 // The schedule laboratory: two noise schedules, their curves, and one picture noised by both.
-import { follow, player, unpack } from "./player.js";
+import { follow, keepKeys, player, unpack } from "./player.js";
 import { normals } from "./portable_noise.js";
 import { alphaBar, betaAt, logSnrAt, moveDrawn, noised } from "./schedule_numbers.js";
 import { asWidget, clamp, drawPicture, frames, freshId, h, listener, show, slider } from "./ui.js";
@@ -103,8 +103,7 @@ function makeKnots(plot, { get, put, done, limits, scrub }) {
           const lift = { ArrowUp: 1, ArrowDown: -1 }[e.key], go = { ArrowLeft: -1, ArrowRight: 1 }[e.key];
           if (!lift && !go) return;
           e.preventDefault();
-          e.stopPropagation(); // JupyterLab would move to the next cell
-          if (go) list[clamp(index + go, 0, list.length - 1)].focus();
+              if (go) list[clamp(index + go, 0, list.length - 1)].focus();
           else put(side, moveDrawn(get(side), index, get(side)[index] + lift * (e.shiftKey ? 0.1 : 0.01), { low, gap }));
         });
         knot.addEventListener("keyup", (e) => { if (e.key.startsWith("Arrow")) done(); });
@@ -297,6 +296,7 @@ function render({ model, el }) {
   const listen = listener(model);
   listen(["schedule_a", "schedule_b", "params_a", "params_b", "drawn_a", "drawn_b", "num_steps", "t", "seed"], ask);
   listen("picture", () => { useOwn = false; ask(); });
+  keepKeys(el);
   ask.now();
   return () => { for (const part of [play, listen, ask]) part.stop(); };
 }
