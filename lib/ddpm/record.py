@@ -2,7 +2,8 @@
 
 All noise of the chain is a function of a seed (`lib.widgets.portable_noise`), and the estimate of x_0 is rounded to
 pixel values before it is used, far more finely than the noise that follows it. So the estimates and the seed are all
-that the chain depended on: x_T, every x_t and every estimate of the noise are rebuilt from them, here and in the browser.
+that the chain depended on: x_T, every x_t and every estimate of the noise are rebuilt from them, here and in the
+browser.
 """
 
 from collections.abc import Iterator, Sequence

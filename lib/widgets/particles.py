@@ -121,9 +121,13 @@ class Particles(StaticAnyWidget):
 def _schedule(alpha_bar: Tensor) -> Tensor:
     values, (fewest, most) = alpha_bar.double(), STEPS
     if values.ndim != 1 or not fewest <= len(values) - 1 <= most:
-        raise ValueError(f"alpha_bar must hold {fewest} to {most} steps and its first entry 1, got {tuple(values.shape)}")
+        raise ValueError(
+            f"alpha_bar must hold {fewest} to {most} steps and its first entry 1, got {tuple(values.shape)}"
+        )
     if values[0] != 1 or not (values.diff() < 0).all() or not values[-1] > 0:
-        raise ValueError(f"alpha_bar must begin with 1, fall at every step and stay above 0, got {values.tolist()[:4]} …")
+        raise ValueError(
+            f"alpha_bar must begin with 1, fall at every step and stay above 0, got {values.tolist()[:4]} …"
+        )
     return values
 
 
@@ -134,7 +138,11 @@ def _entry(name: str, data: Tensor | GaussianMixture, seed: int) -> dict:
             raise ValueError(f"data[{name!r}] must be a mixture in the plane, got {data.means.shape[1]} dimensions")
         start = data.sample(MAX_POINTS, torch.Generator().manual_seed(seed))
         covs = torch.stack([data.covs[:, 0, 0], data.covs[:, 0, 1], data.covs[:, 1, 1]], dim=1)
-        made = {"weights": data.weights.tolist(), "means": data.means.flatten().tolist(), "covs": covs.flatten().tolist()}
+        made = {
+            "weights": data.weights.tolist(),
+            "means": data.means.flatten().tolist(),
+            "covs": covs.flatten().tolist(),
+        }
     else:
         start, made = data, {}
         if start.ndim != 2 or start.shape[1] != 2 or not 1 <= len(start) <= MAX_POINTS or not start.isfinite().all():

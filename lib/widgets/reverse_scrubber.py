@@ -34,7 +34,7 @@ class ReverseScrubber(StaticAnyWidget):
 
     _esm = bundle("reverse_scrubber.js")
     _css = StaticAnyWidget._css + (STATIC / "diffusion.css").read_text("utf8")
-    _alt = "A chain of denoising steps: the noisy picture, the model's guess of the clean picture, and its guess of the noise"
+    _alt = "Denoising step by step: the noisy picture, the model's guess of the clean one, and its guess of the noise"
 
     sample = tr.Int(0).tag(sync=True)
     step = tr.Int(0).tag(sync=True)

@@ -57,8 +57,8 @@ def check_drawn(name: str, values) -> list[float]:
     falling = all(before - after >= 0.5 * DRAWN_GAP for before, after in zip([1.0, *values], values, strict=False))
     if not falling or not values[-1] >= DRAWN_LOW:
         raise ValueError(
-            f"{name} must fall from below 1 to at least {DRAWN_LOW:g}, by {0.5 * DRAWN_GAP:g} or more from one value to "
-            f"the next, got {values}"
+            f"{name} must fall from below 1 to at least {DRAWN_LOW:g}, each value {0.5 * DRAWN_GAP:g} or more below "
+            f"the one before, got {values}"
         )
     return values
 

@@ -27,10 +27,10 @@ class ScheduleLab(StaticAnyWidget):
     Each is linear, cosine, sigmoid, or drawn by hand. The reader may load a picture of their own; it stays in the
     browser.
 
-    Reading and setting from Python: ``w.schedule_a`` (one of the four names), ``w.params_a`` (a dict; what it leaves out
-    stays), ``w.drawn_a`` (6 to 12 falling values of alpha_bar at evenly spaced times, the last at T), the same with _b;
-    ``w.num_steps`` (T), ``w.t``, ``w.picture`` (a name), ``w.seed`` (of the noise). Reading only: ``w.alpha_bar("a")``,
-    ``w.x_t("a")``, ``w.eps``. When T becomes smaller than t, t keeps its share of the way.
+    Reading and setting from Python: ``w.schedule_a`` (one of the four names), ``w.params_a`` (a dict; what it leaves
+    out stays), ``w.drawn_a`` (6 to 12 falling values of alpha_bar at evenly spaced times, the last at T), the same with
+    _b; ``w.num_steps`` (T), ``w.t``, ``w.picture`` (a name), ``w.seed`` (of the noise). Reading only:
+    ``w.alpha_bar("a")``, ``w.x_t("a")``, ``w.eps``. When T becomes smaller than t, t keeps its share of the way.
 
     Args:
         pictures: name -> (3, 64, 64) in [-1, 1]; 1 to 12 of them.
@@ -49,7 +49,7 @@ class ScheduleLab(StaticAnyWidget):
 
     _esm = bundle("schedule_lab.js")
     _css = StaticAnyWidget._css + (STATIC / "diffusion.css").read_text("utf8")
-    _alt = "Two noise schedules side by side: their curves of β, ᾱ and log SNR over t, and a picture noised by each up to t"
+    _alt = "Two noise schedules side by side: curves of β, ᾱ and log SNR over t, and a picture noised by each up to t"
 
     schedule_a = tr.Unicode("linear").tag(sync=True)
     schedule_b = tr.Unicode("cosine").tag(sync=True)
@@ -179,7 +179,9 @@ class ScheduleLab(StaticAnyWidget):
 def _pixels(pictures: Mapping[str, Tensor]) -> np.ndarray:
     """Pictures as bytes, (K, 3, 64, 64)."""
     if not isinstance(pictures, Mapping) or not 1 <= len(pictures) <= MAX_PICTURES:
-        raise ValueError(f"pictures must be a dict of 1 to {MAX_PICTURES} names with their pictures, got {pictures!r:.60}")
+        raise ValueError(
+            f"pictures must be a dict of 1 to {MAX_PICTURES} names with their pictures, got {pictures!r:.60}"
+        )
     for name, picture in pictures.items():
         if tuple(picture.shape) != (3, SIZE, SIZE) or not picture.isfinite().all() or picture.abs().max() > 1:
             raise ValueError(

@@ -59,7 +59,9 @@ def test_rounding_hardly_moves_a_chain():
 
 def test_the_same_seed_gives_the_same_film_and_another_another():
     """Nothing but the seed decides."""
-    films = [record_trajectory(exact(), ALPHA_BAR, SHAPE, num_samples=2, num_steps=9, seed=s, target="v") for s in (1, 1, 2)]
+    films = [
+        record_trajectory(exact(), ALPHA_BAR, SHAPE, num_samples=2, num_steps=9, seed=s, target="v") for s in (1, 1, 2)
+    ]
     assert torch.equal(films[0].x_0_hat, films[1].x_0_hat)
     assert not torch.equal(films[0].x_0_hat, films[2].x_0_hat)
     assert not torch.equal(films[0].x_0_hat[0], films[0].x_0_hat[1])

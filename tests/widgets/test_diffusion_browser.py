@@ -52,8 +52,8 @@ def seen(browser, site, request):
 
 def shown(page, selector: str) -> torch.Tensor:
     """The pixels of a canvas, (3, H, W)."""
-    code = """(s) => { const c = document.querySelector(s), { data } = c.getContext("2d").getImageData(0, 0, c.width, c.height);
-      return [c.height, c.width, ...data]; }"""
+    code = """(s) => { const c = document.querySelector(s);
+      return [c.height, c.width, ...c.getContext("2d").getImageData(0, 0, c.width, c.height).data]; }"""
     settle(page)
     height, width, *data = page.evaluate(code, selector)
     return torch.tensor(data).reshape(height, width, 4)[..., :3].permute(2, 0, 1)
@@ -141,7 +141,10 @@ def test_parameters_kinds_and_length_change_curves_and_picture(seen):
     page.keyboard.press("Enter")
     settle(page)
     assert slider_value(page) == 40
-    assert values(page, 1)[1] == f"{schedule_lab(b='sigmoid', num_steps=100, params_b={'tau': 0.4}, t=40).alpha_bar('b')[40]:.3f}"
+    assert (
+        values(page, 1)[1]
+        == f"{schedule_lab(b='sigmoid', num_steps=100, params_b={'tau': 0.4}, t=40).alpha_bar('b')[40]:.3f}"
+    )
 
 
 @pytest.mark.parametrize("seen", ["lab"], indirect=True)
@@ -257,13 +260,13 @@ def test_samples_keys_curve_and_play_move_through_the_film(seen):
 
 @pytest.mark.parametrize("seen", ["particles"], indirect=True)
 def test_noise_and_back_moves_every_particle_and_brings_them_to_the_data(seen):
-    """At t = 0 after denoising, particles of a finite set lie on or between its points, most of them elsewhere than before.
+    """At t = 0 after denoising, particles lie on or between the points of the set, most of them elsewhere than before.
 
     A plot unit is about 66 pixels, and the noise of t = 1 has a standard deviation of 3 pixels.
     """
     page = seen.page
-    code = """() => { const read = (name) => document.querySelector(name).getAttribute("d").match(/M[^a]*/g);
-      return [read(".dw-particle-dots"), read(".dw-particle-data")].map((list) => list.map((s) => s.slice(1).split(",").map(Number))); }"""
+    code = """() => [".dw-particle-dots", ".dw-particle-data"].map((name) =>
+      document.querySelector(name).getAttribute("d").match(/M[^a]*/g).map((s) => s.slice(1).split(",").map(Number)))"""
     dots, data = (torch.tensor(rows) for rows in page.evaluate(code))
     near = torch.cdist(dots + torch.tensor([2.4, 0]), data + torch.tensor([1.6, 0])).min(1).values
     assert near.max() > 20
@@ -275,7 +278,9 @@ def test_noise_and_back_moves_every_particle_and_brings_them_to_the_data(seen):
     near = torch.cdist(dots + torch.tensor([2.4, 0]), data + torch.tensor([1.6, 0])).min(1)
     assert near.values.max() < 12 and near.values.median() < 4 and len(dots) == 60
     assert (near.indices != torch.arange(60)).sum() > 30
-    assert "100 steps taken" in page.inner_text(".dw-readout") and not page.locator(".dw-particle-arrows").get_attribute("d")
+    assert "100 steps taken" in page.inner_text(".dw-readout") and not page.locator(
+        ".dw-particle-arrows"
+    ).get_attribute("d")
 
 
 @pytest.mark.parametrize("seen", ["particles"], indirect=True)
@@ -399,7 +404,8 @@ def test_many_moves_within_one_frame_are_drawn_once(seen):
     """The handler only asks for a repaint: a fast hand must not pile up work."""
     drawn = seen.page.evaluate("""async () => {
       let painted = 0;
-      const real = CanvasRenderingContext2D.prototype.putImageData, slider = document.querySelector(".dw-timeline .dw-range");
+      const real = CanvasRenderingContext2D.prototype.putImageData;
+      const slider = document.querySelector(".dw-timeline .dw-range");
       CanvasRenderingContext2D.prototype.putImageData = function (...args) { painted += 1; real.apply(this, args); };
       for (let i = 0; i < 40; i++) { slider.value = i; slider.dispatchEvent(new Event("input", { bubbles: true })); }
       const atOnce = painted;
@@ -408,4 +414,6 @@ def test_many_moves_within_one_frame_are_drawn_once(seen):
       return [atOnce, painted];
     }""")
     assert drawn == [0, 2]
-    assert re.fullmatch(r"t = 39 of 200: .*", seen.page.locator(".dw-timeline .dw-range").first.get_attribute("aria-valuetext"))
+    assert re.fullmatch(
+        r"t = 39 of 200: .*", seen.page.locator(".dw-timeline .dw-range").first.get_attribute("aria-valuetext")
+    )

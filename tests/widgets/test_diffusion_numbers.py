@@ -40,9 +40,7 @@ def test_noise_in_the_browser_is_the_noise_of_python():
     code = """return data.cases.map(([seed, stream]) => {
       const u = m.uniformStream(seed, stream);
       return [Array.from({ length: 50 }, (_, i) => u(i)), numbers(m.normals(1001, seed, stream))]; });"""
-    for (seed, stream), (uniform, normal) in zip(
-        cases, node("portable_noise.js", code, {"cases": cases}), strict=True
-    ):
+    for (seed, stream), (uniform, normal) in zip(cases, node("portable_noise.js", code, {"cases": cases}), strict=True):
         assert uniform == uniforms(50, seed, stream).tolist()
         close(normal, torch.from_numpy(normals(1001, seed, stream)), rtol=1e-12)
 
@@ -103,7 +101,7 @@ def test_a_drawn_schedule_falls_whatever_is_dragged():
     moves = torch.stack([torch.randint(7, (300,), generator=generator), torch.rand(300, generator=generator)], 1)
     moves[:, 1] = 1.4 * moves[:, 1] - 0.2
     code = """let drawn = data.drawn;
-      return data.moves.map(([i, v]) => { drawn = m.moveDrawn(drawn, i, v, { low: 0.0005, gap: 0.002 }); return drawn; });"""
+      return data.moves.map(([i, v]) => (drawn = m.moveDrawn(drawn, i, v, { low: 0.0005, gap: 0.002 })));"""
     states = node("schedule_numbers.js", code, {"drawn": DRAWN, "moves": moves.tolist()})
     for (index, value), drawn in zip(moves.tolist(), states, strict=True):
         assert schedule_curves.check_drawn("drawn_a", drawn) == drawn

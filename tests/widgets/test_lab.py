@@ -22,10 +22,11 @@ LIVE = [
     "print('z =', w.z, w.model)",
 ]
 DIFFUSION = [
-    "from diffusion_pages import particles, reverse_scrubber, schedule_lab\nlab, film, plane = schedule_lab(), reverse_scrubber(), particles()\nlab",
+    "from diffusion_pages import *\nlab, film, plane = schedule_lab(), reverse_scrubber(), particles()\nlab",
     "film",
     "plane",
-    "lab.num_steps, lab.schedule_a, lab.params_a = 100, 'linear', {'beta_end': 0.05}\nlab.t, film.step, plane.t = 30, 3, 5",
+    "lab.num_steps, lab.schedule_a, lab.params_a = 100, 'linear', {'beta_end': 0.05}\n"
+    "lab.t, film.step, plane.t = 30, 3, 5",
     "print('read:', lab.t, lab.params_b['s'], film.sample, film.t, plane.t, plane.own[0] != 1.5)",
 ]
 TWIN = """---
@@ -123,7 +124,8 @@ def test_the_widgets_of_diffusion_are_live_and_python_sets_and_reads_them(page, 
         page.wait_for_selector(ready, timeout=60_000)
     run_cell(page, 3)
     number = lambda name: page.get_by_label(f"{name}, number", exact=True)  # noqa: E731
-    wanted = "(t) => [...document.querySelectorAll('.dw-number')].some((e) => e.ariaLabel === 't, number' && e.value === t)"
+    wanted = """(t) => [...document.querySelectorAll(".dw-number")]
+      .some((e) => e.ariaLabel === "t, number" && e.value === t)"""
     for value in ("30", "5"):
         page.wait_for_function(wanted, arg=value)
     assert number("Schedule A, β last").input_value() == "0.05" and number("T").input_value() == "100"
