@@ -84,11 +84,11 @@ def test_pixels_keep_the_ends_and_stay_where_they_hardly_moved():
     assert to_pixels(torch.tensor([-3.0, 3.0])).tolist() == [0, 255]
 
 
-@pytest.mark.parametrize("changes", [{"num_samples": 0}, {"num_steps": 0}, {"num_steps": 1000}, {"num_steps": 201}])
+@pytest.mark.parametrize("changes", [{"num_samples": 0}, {"num_steps": 0}, {"num_steps": 1000}, {"num_steps": 1001}])
 def test_numbers_out_of_range_are_refused(changes):
-    """At most 999 steps, and no more than the chain has."""
+    """At most 999 steps, since streams of noise are numbered so, and no more than the chain has."""
     with pytest.raises(ValueError, match="num_steps"):
-        record_trajectory(exact(), ALPHA_BAR, SHAPE, **changes)
+        record_trajectory(exact(), schedules.cosine(1000), SHAPE, **changes)
 
 
 def test_a_model_that_breaks_is_told():
