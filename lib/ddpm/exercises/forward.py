@@ -61,7 +61,7 @@ ALPHA_BAR = Exercise(
     hints=(
         "After one step a share 1 - beta_1 of the variance is left. After the second step, which share of that?",
         "A running product: torch.cumprod of 1 - betas. And which value has level 0?",
-        "torch.cat([torch.ones(1, dtype=betas.dtype), (1 - betas).cumprod(0)]).",
+        "(1 - betas).cumprod(0) gives levels 1 to T; torch.cat puts a tensor that holds a single 1 in front of them.",
     ),
     explains="With the 1 in front, alpha_bar[t - 1] works at t = 1 as well, and no formula needs an exception.",
 )
