@@ -166,7 +166,12 @@ def test_a_schedule_is_drawn_by_dragging_and_by_keys_and_always_falls(seen):
     settle(page)
     lifted = heights()
     assert lifted[4] == pytest.approx(1 - 0.002 * 5)
-    for drawn in (after, lifted):
+    page.select_option(".dw-card-b .dw-select", "drawn")
+    settle(page)
+    cosine = schedule_lab().alpha_bar("b")[25::25].tolist()
+    begun = [float(page.locator(".dw-knot-b").nth(i).get_attribute("aria-valuenow")) for i in range(8)]
+    assert begun == pytest.approx(cosine, abs=1e-3)
+    for drawn in (after, lifted, begun):
         assert all(one > other for one, other in zip([1, *drawn], drawn, strict=False)) and drawn[-1] > 0
 
 

@@ -109,6 +109,18 @@ def test_a_drawn_schedule_falls_whatever_is_dragged():
         assert drawn[int(index)] == pytest.approx(min(max(value, low), high), abs=1e-5)
 
 
+@pytest.mark.parametrize("count", [6, 8, 12])
+def test_a_drawing_begins_with_the_curve_that_was_there(count):
+    """Points on the cosine schedule, only where it comes too close to 0 lifted above it; Python accepts them."""
+    alpha_bar, limits = schedules.cosine(240), {"low": 0.0005, "gap": 0.002}
+    data = {"s": alpha_bar.tolist(), "count": count, "limits": limits}
+    drawn = node("schedule_numbers.js", "return m.drawnFrom(data.s, data.count, data.limits);", data)
+    assert schedule_curves.check_drawn("drawn_a", drawn) == drawn
+    close(drawn, alpha_bar[240 // count :: 240 // count], atol=6e-4)
+    low = node("schedule_numbers.js", "return m.drawnFrom(data.s, data.count, data.limits);", {**data, "s": [1, 1e-9]})
+    assert schedule_curves.check_drawn("drawn_a", low)[-1] == 0.0005
+
+
 def test_noised_pictures_equal_q_sample():
     """sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps."""
     x_0, eps, alpha_bar = torch.randn(20), torch.randn(20), torch.tensor([1.0, 0.3], dtype=torch.float64)

@@ -1,7 +1,7 @@
 // The schedule laboratory: two noise schedules, their curves, and one picture noised by both.
 import { follow, keepKeys, player, unpack } from "./player.js";
 import { normals } from "./portable_noise.js";
-import { alphaBar, betaAt, logSnrAt, moveDrawn, noised } from "./schedule_numbers.js";
+import { alphaBar, betaAt, drawnFrom, logSnrAt, moveDrawn, noised } from "./schedule_numbers.js";
 import { asWidget, clamp, drawPicture, frames, freshId, h, listener, show, slider } from "./ui.js";
 
 const SIZE = 64, SHAPE = [3, SIZE, SIZE], SIDES = ["a", "b"], SECONDS = 8; // from t = 0 to T
@@ -239,9 +239,16 @@ function render({ model, el }) {
       setT(share * count);
     } });
 
-  // cards and curves
+  // cards and curves; a drawing begins with the curve that was there
+  const begun = Object.fromEntries(SIDES.map((side) => [side, model.get(`schedule_${side}`) === "drawn"]));
   const cards = SIDES.map((side) => makeCard(side, { limits, done,
-    choose: (kind) => tell(`schedule_${side}`, kind),
+    choose: (kind) => {
+      if (kind === "drawn" && !begun[side]) {
+        const [low, gap] = limits.drawn, { length } = model.get(`drawn_${side}`);
+        model.set(`drawn_${side}`, drawnFrom(schedules[SIDES.indexOf(side)], length, { low, gap }));
+      }
+      tell(`schedule_${side}`, kind);
+    },
     change: (key, v) => model.set(`params_${side}`, { ...model.get(`params_${side}`), [key]: v }) }));
   const plots = Object.fromEntries(Object.entries(PLOTS).map(([key, entry]) => [key, makePlot(entry)]));
   const knots = makeKnots(plots.alphaBar, { limits: limits.drawn, scrub, done,
@@ -295,6 +302,7 @@ function render({ model, el }) {
   }, (error) => { note.textContent = `The pictures could not be unpacked here (${error.message}).`; });
   const listen = listener(model);
   listen(["schedule_a", "schedule_b", "params_a", "params_b", "drawn_a", "drawn_b", "num_steps", "t", "seed"], ask);
+  for (const side of SIDES) listen(`drawn_${side}`, () => { begun[side] = true; });
   listen("picture", () => { useOwn = false; ask(); });
   keepKeys(el);
   ask.now();

@@ -49,6 +49,16 @@ export function moveDrawn(drawn, index, value, { low, gap }) {
   return out;
 }
 
+// Values to begin a drawing with: those of another schedule, kept apart and above the lowest that can be drawn.
+export function drawnFrom(schedule, count, { low, gap }) {
+  const T = schedule.length - 1, out = [];
+  for (let i = 0; i < count; i++) {
+    const [lowest, highest] = [low + gap * (count - 1 - i), i ? out[i - 1] - gap : 1 - gap];
+    out.push(Math.round(1e5 * Math.min(highest, Math.max(lowest, schedule[Math.round(((i + 1) / count) * T)]))) / 1e5);
+  }
+  return out;
+}
+
 // x_t = sqrt(alpha-bar) x_0 + sqrt(1 - alpha-bar) eps
 export function noised(x0, eps, alphaBar, out = new Float32Array(x0.length)) {
   const signal = Math.sqrt(alphaBar), noise = Math.sqrt(1 - alphaBar);
