@@ -5,7 +5,7 @@ import { alphaBar, betaAt, drawnFrom, logSnrAt, moveDrawn, noised } from "./sche
 import { asWidget, clamp, drawPicture, frames, freshId, h, listener, show, slider } from "./ui.js";
 
 const SIZE = 64, SHAPE = [3, SIZE, SIZE], SIDES = ["a", "b"], SECONDS = 8; // from t = 0 to T
-const KINDS = { linear: "linear β", cosine: "cosine", sigmoid: "sigmoid", drawn: "draw your own" };
+const KINDS = { linear: "linear β", cosine: "cosine", sigmoid: "sigmoid", drawn: "draw it" };
 const SLIDERS = { // parameter: label, step, decimals
   beta_start: ["β first", 1e-5, 5], beta_end: ["β last", 0.0005, 4], s: ["s", 0.002, 3],
   start: ["start", 0.1, 1], end: ["end", 0.1, 1], tau: ["τ", 0.05, 2],
