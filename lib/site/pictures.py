@@ -15,7 +15,7 @@ VISIBLE = 4.0
 
 
 def fewer_colours(png: bytes) -> bytes:
-    """The same picture with the 256 colours that fit it best; as it was if small, if done before, or if it would show."""
+    """The same picture in the 256 colours that fit it best; unchanged if small, if done before, or if it would show."""
     if len(png) < LARGE:
         return png
     picture = Image.open(io.BytesIO(png))
