@@ -97,7 +97,8 @@ def make_venv(folder):
             "This Python cannot make virtual environments (the modules venv and ensurepip are missing).",
             f"on Debian or Ubuntu: sudo apt install python{version}-venv; elsewhere install Python from python.org.",
         )
-    venv.EnvBuilder(with_pip=True, clear=not os.path.exists(python_of(folder))).create(folder)
+    fresh = not os.path.exists(python_of(folder))
+    venv.EnvBuilder(with_pip=True, symlinks=os.name != "nt", clear=fresh).create(folder)
 
 
 def pip_install(folder, *arguments):

@@ -109,6 +109,13 @@ def test_a_changed_lock_makes_the_environment_stale(bootstrap, monkeypatch, tmp_
     assert not bootstrap.ready("lab")
 
 
+def test_an_environment_made_by_hand_is_taken_over(bootstrap, tmp_path):
+    """`python3 -m venv .venv` links to the interpreter; making it again must not copy the interpreter onto itself."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path)], check=True)
+    bootstrap.make_venv(str(tmp_path))
+    assert subprocess.run([tmp_path / "bin" / "python", "-c", "import pip"]).returncode == 0
+
+
 def test_unknown_request_is_refused():
     """A typo does not install anything."""
     result = subprocess.run([sys.executable, BOOTSTRAP, "labb"], capture_output=True, text=True)

@@ -20,6 +20,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 
+from lib.site.pictures import lighten
 from lib.site.twins import COURSE, backup, digest, dumps, from_md, read_ipynb, read_md, tidy, to_md, write
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,7 +121,7 @@ def run(ipynb: Path, prefer: str | None = None) -> str:
     md, start = ipynb.with_suffix(".md"), time.perf_counter()
     before = md.read_bytes(), ipynb.read_bytes()
     notebook = execute(from_md(read_md(md), None, ipynb.stem), ipynb.parent)
-    notebook = tidy(notebook, ipynb.stem)
+    notebook = lighten(tidy(notebook, ipynb.stem))
     notebook.metadata[COURSE] = {"inputs": digest(notebook), "executed": digest(notebook)}
     if (md.read_bytes(), ipynb.read_bytes()) != before:
         raise Conflict(f"{md.name} or {ipynb.name} was edited during the run; nothing was written. Run it again.")

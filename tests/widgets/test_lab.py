@@ -146,6 +146,22 @@ def test_the_widgets_of_diffusion_are_live_and_python_sets_and_reads_them(page, 
     assert printed.inner_text().strip() == "read: 31 0.1 1 50 5 True"
 
 
+def test_keys_pressed_in_a_figure_stay_there(page, lab):
+    """In command mode JupyterLab takes arrows and letters for itself: the slider would stand still, a cell would go."""
+    open_notebook(page, lab[0], "live.ipynb")
+    run_cell(page, 0)
+    page.wait_for_selector(".dw-cross", timeout=60_000)
+    num_cells, slider = page.locator(".jp-CodeCell").count(), page.locator(".dw-range").first
+    selected = "[...document.querySelectorAll('.jp-Cell')].findIndex((c) => c.classList.contains('jp-mod-active'))"
+    slider.focus()
+    cell, value = page.evaluate(selected), float(slider.input_value())
+    for key in ("ArrowRight", "ArrowUp", "x", "d", "d"):
+        page.keyboard.press(key)
+    settle(page)
+    assert float(slider.input_value()) > value
+    assert page.locator(".jp-CodeCell").count() == num_cells and page.evaluate(selected) == cell
+
+
 def test_a_notebook_not_yet_trusted_shows_the_preview(page, lab):
     """As after a fresh clone: scripts are held back, the picture of the first state stands there."""
     open_notebook(page, lab[0], "still.ipynb")

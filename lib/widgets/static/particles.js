@@ -1,6 +1,6 @@
 // Particles in the plane between data and noise: forward by adding noise, back by the exact score.
 import { backwardMean, backwardStep, denoiser, forwardStep, langevinStep, score } from "./particle_numbers.js";
-import { follow, keepKeys, player } from "./player.js";
+import { follow, player } from "./player.js";
 import { normals } from "./portable_noise.js";
 import { asWidget, clamp, frames, freshId, h, listener, show, slider, ticks } from "./ui.js";
 
@@ -185,7 +185,6 @@ function render({ model, el }) {
   const listen = listener(model);
   listen(["data", "t", "arrows"], ask);
   listen("own", () => { const [a, b] = model.get("own"), now = ownPlace(); if (Math.hypot(a - now[0], b - now[1]) > 0.01) putOwn(a, b); });
-  keepKeys(el);
   ask.now();
   return () => { stopAll(); for (const part of [listen, ask]) part.stop(); };
 }

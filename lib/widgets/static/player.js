@@ -31,14 +31,6 @@ export function player({ label, advance, begin = () => {}, done = () => {}, stri
   return { button, stop, playing: () => frame !== 0 };
 }
 
-// Keys that are pressed in the figure stay there: JupyterLab would move to another cell, or cut it, and slides would turn.
-export function keepKeys(el) {
-  el.addEventListener("keydown", (e) => {
-    const passes = e.ctrlKey || e.metaKey || e.altKey || e.key === "Escape" || e.key === "Tab" || (e.shiftKey && e.key === "Enter");
-    if (!passes) e.stopPropagation();
-  });
-}
-
 // Bytes that Python has packed with zlib.
 export async function unpack(view) {
   const stream = new Blob([view]).stream().pipeThrough(new DecompressionStream("deflate"));

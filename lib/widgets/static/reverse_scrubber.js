@@ -1,5 +1,5 @@
 // The reverse process of a trained model, step by step: the noisy picture, the guess of the clean one, the guess of the noise.
-import { follow, keepKeys, player, unpack } from "./player.js";
+import { follow, player, unpack } from "./player.js";
 import { epsHat, norm, psnr, rebuild, toUnit, unfilter } from "./scrubber_numbers.js";
 import { asWidget, clamp, drawPicture, frames, h, listener, show, slider } from "./ui.js";
 
@@ -118,7 +118,6 @@ function render({ model, el }) {
   loadAll().catch((error) => { el.prepend(h("p", { class: "dw-error", role: "alert" }, `The recorded pictures could not be unpacked here (${error.message}).`)); });
   const listen = listener(model);
   listen(["sample", "step"], ask);
-  keepKeys(el);
   ask.now();
   return () => { for (const part of [play, listen, ask]) part.stop(); };
 }

@@ -1,5 +1,5 @@
 // The schedule laboratory: two noise schedules, their curves, and one picture noised by both.
-import { follow, keepKeys, player, unpack } from "./player.js";
+import { follow, player, unpack } from "./player.js";
 import { normals } from "./portable_noise.js";
 import { alphaBar, betaAt, drawnFrom, logSnrAt, moveDrawn, noised } from "./schedule_numbers.js";
 import { asWidget, clamp, drawPicture, frames, freshId, h, listener, show, slider } from "./ui.js";
@@ -304,7 +304,6 @@ function render({ model, el }) {
   listen(["schedule_a", "schedule_b", "params_a", "params_b", "drawn_a", "drawn_b", "num_steps", "t", "seed"], ask);
   for (const side of SIDES) listen(`drawn_${side}`, () => { begun[side] = true; });
   listen("picture", () => { useOwn = false; ask(); });
-  keepKeys(el);
   ask.now();
   return () => { for (const part of [play, listen, ask]) part.stop(); };
 }

@@ -104,10 +104,19 @@ export function drawPicture(canvas, values, [channels, height, width]) {
 
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-// Wrap a render function: common class, and errors in plain words where the widget would have been.
+// Keys that are pressed in a figure stay there: JupyterLab would move to another cell, or cut it, and slides would turn.
+export function keepKeys(el) {
+  el.addEventListener("keydown", (e) => {
+    const passes = e.ctrlKey || e.metaKey || e.altKey || e.key === "Escape" || e.key === "Tab" || (e.shiftKey && e.key === "Enter");
+    if (!passes) e.stopPropagation();
+  });
+}
+
+// Wrap a render function: common class, keys, and errors in plain words where the widget would have been.
 export const asWidget = (render) => ({
   render({ model, el }) {
     el.classList.add("dw");
+    keepKeys(el);
     try { return render({ model, el }); } catch (error) { say(el, error); return undefined; }
   },
 });
