@@ -151,7 +151,7 @@ Q_SAMPLE = Exercise(
     hints=(
         "Two factors for each picture, one for x_0 and one for eps; their squares add up to 1.",
         "alpha_bar[t] has shape (B,). To meet a picture it needs three more axes: .reshape(-1, 1, 1, 1).",
-        "level = alpha_bar[t].reshape(-1, 1, 1, 1), then level.sqrt() * x_0 + (1 - level).sqrt() * eps.",
+        "With level = alpha_bar[t].reshape(-1, 1, 1, 1) the picture gets level.sqrt(). What does the noise get?",
     ),
     explains="One draw of noise does the work of t steps, which is what makes training at a random level possible.",
 )

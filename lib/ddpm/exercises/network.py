@@ -65,7 +65,7 @@ TIME_EMBEDDING = Exercise(
     hints=(
         "First the frequencies, then the product with t (every level with every frequency), then sine and cosine.",
         "frequencies = exp(-log(10000) * i / (dim/2 - 1)) for i = 0 … dim/2 - 1.",
-        "angles = t[:, None].float() * frequencies; torch.cat([angles.sin(), angles.cos()], dim=1).",
+        "t[:, None].float() times frequencies has shape (B, dim/2): its sines and its cosines stand beside each other.",
     ),
     explains="Fast waves tell neighbouring levels apart, slow ones tell early from late.",
     rtol=1e-4,

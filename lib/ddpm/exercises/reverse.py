@@ -93,8 +93,8 @@ POSTERIOR_MEAN = Exercise(
     hints=(
         "Two Gaussians know something about x_{t-1}: one comes up from x_0, one comes down from x_t. Which is which?",
         "Both coefficients have the denominator 1 - alpha-bar_t. At t = 1 that of x_0 must be 1, that of x_t 0.",
-        "beta = 1 - alpha_bar[t] / alpha_bar[t-1]; (alpha_bar[t-1].sqrt() * beta * x_0 + (1 - beta).sqrt() * "
-        "(1 - alpha_bar[t-1]) * x_t) / (1 - alpha_bar[t]).",
+        "With beta = 1 - alpha_bar[t] / alpha_bar[t-1] the numerator of x_0 is alpha_bar[t-1].sqrt() * beta. That of "
+        "x_t has the root of one step's alpha, and all the noise there was before.",
     ),
     explains="At t = 1 it returns x_0; far up, where alpha-bar is almost 0, it mostly keeps x_t.",
 )
@@ -161,7 +161,7 @@ BETA_TILDE = Exercise(
     hints=(
         "Precisions add up: 1/variance is the sum of what x_0 says and what x_t says about x_{t-1}.",
         "The sum is 1/(1 - alpha-bar_{t-1}) + alpha_t/beta_t. Bring it to one denominator and turn it over.",
-        "(1 - alpha_bar[t-1]) / (1 - alpha_bar[t]) times beta, with beta = 1 - alpha_bar[t] / alpha_bar[t-1].",
+        "It is beta times the noise before the step over the noise after it. beta: 1 - alpha_bar[t] / alpha_bar[t-1].",
     ),
     explains="At t = 1 it is 0: if x_0 is known, nothing about x_0 is uncertain.",
 )

@@ -95,7 +95,7 @@ STEP = Exercise(
     hints=(
         "Three moves: take away a little of the noise, undo the shrinking of one step, add fresh noise.",
         "The little is beta_t / sqrt(1 - alpha-bar_t) times eps_hat; the shrinking was sqrt(1 - beta_t).",
-        "(x_t - beta / (1 - alpha_bar[t]).sqrt() * eps_hat) / (1 - beta).sqrt(), plus beta.sqrt() * z if t > 1.",
+        "Two moves in one line, with beta = 1 - alpha_bar[t] / alpha_bar[t-1]; then z times a root, if t > 1.",
     ),
     explains="It is the posterior mean with the estimate of x_0 put in, written in terms of the noise.",
 )

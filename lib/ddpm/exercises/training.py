@@ -65,7 +65,7 @@ X_0_HAT = Exercise(
     hints=(
         "Write down x_t in terms of x_0 and eps, and solve for x_0.",
         "Subtract the noise with its factor, then divide by the factor of the picture.",
-        "(x_t - sqrt(1 - alpha_bar_t) * eps_hat) / sqrt(alpha_bar_t).",
+        "x_t - sqrt(1 - alpha_bar_t) * eps_hat is the picture, but too dark: by which factor?",
     ),
     explains="At small alpha-bar division magnifies errors of eps_hat: 157-fold at the end of the linear schedule.",
 )
@@ -131,7 +131,7 @@ X_0_FROM_V = Exercise(
     hints=(
         "(x_t, v) is (x_0, eps) turned by an angle. How is a rotation undone?",
         "Multiply x_t by the factor that x_0 has in it, v by the factor that x_0 has in it, and add.",
-        "sqrt(alpha_bar_t) * x_t - sqrt(1 - alpha_bar_t) * v.",
+        "Both factors are roots, and one of them has a minus: look at the sign of x_0 in v.",
     ),
     explains="No division: unlike the estimate from eps it stays harmless at every level.",
 )
@@ -196,7 +196,7 @@ WEIGHT = Exercise(
     hints=(
         "L_{t-1} is the squared distance of two means over twice the variance.",
         "The two means differ by beta_t / (sqrt(alpha_t) sqrt(1 - alpha-bar_t)) times the difference of the noises.",
-        "beta**2 / (2 * beta * (1 - beta) * (1 - alpha_bar[t])), and one beta cancels.",
+        "Square that factor and divide by 2 * beta: one beta cancels, and both roots disappear.",
     ),
     explains="It is largest for the first levels, which is why L_simple, with weight 1, cares more for the noisy ones.",
 )
