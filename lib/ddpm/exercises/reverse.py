@@ -17,7 +17,7 @@ def posterior_mean(x_0: Tensor, x_t: Tensor, t: int, alpha_bar: Tensor) -> Tenso
 def _pairs(generator: torch.Generator) -> list[tuple]:
     return [
         (double(generator, num, 2), double(generator, num, 2), t, random_alpha_bar(generator, 5))
-        for num, t in ((1, 2), (2, 1), (3, 4))
+        for num, t in ((1, 2), (2, 3), (3, 4))  # at t = 1 pulls over precision, B / A, would be infinity over infinity
     ]
 
 
@@ -40,7 +40,7 @@ def _missing_bar(x_0: Tensor, x_t: Tensor, t: int, alpha_bar: Tensor) -> Tensor:
 
 POSTERIOR_MEAN = Exercise(
     name="ddpm.posterior_mean",
-    prompt="The mean of q(x_{t-1} | x_t, x_0), for an integer t from 1 to T.",
+    prompt="The mean of q(x_{t-1} | x_t, x_0), for an integer t from 2 to T.",
     reference=posterior_mean,
     cases=_pairs,
     misconceptions=(
@@ -81,6 +81,12 @@ POSTERIOR_MEAN = Exercise(
             _mean(lambda x_0, x_t, now, before, a, b: before.sqrt() * b * x_0 + a.sqrt() * (1 - before) * x_t),
             "Two measurements are averaged, weighted by their precisions. Weights are divided by their sum; here that "
             "leaves 1 - alpha-bar_t below.",
+            POSTERIOR,
+        ),
+        Misconception(
+            "gave the pulls only",
+            _mean(lambda x_0, x_t, now, before, a, b: a.sqrt() / b * x_t + before.sqrt() / (1 - before) * x_0),
+            "That is B, what multiplies the unknown. The mean is B over A, the pulls over the total precision.",
             POSTERIOR,
         ),
         Misconception(
@@ -140,9 +146,10 @@ BETA_TILDE = Exercise(
             POSTERIOR,
         ),
         Misconception(
-            "left out the 1 minus",
+            "gave beta over alpha",
             _variance(lambda now, before, beta: before / now * beta),
-            "The ratio is one of noise variances, 1 - alpha-bar; what you have is one of signal variances.",
+            "beta_t / alpha_t is the variance of what x_t alone says. What x_0 says is missing: its precision "
+            "1 / (1 - alpha-bar_{t-1}) has to be added.",
             POSTERIOR,
         ),
         Misconception(
@@ -160,7 +167,7 @@ BETA_TILDE = Exercise(
     ),
     hints=(
         "Precisions add up: 1/variance is the sum of what x_0 says and what x_t says about x_{t-1}.",
-        "The sum is 1/(1 - alpha-bar_{t-1}) + alpha_t/beta_t. Bring it to one denominator and turn it over.",
+        "What x_0 says has the variance 1 - alpha-bar_{t-1}, what x_t says beta_t / alpha_t. Add their precisions.",
         "It is beta times the noise before the step over the noise after it. beta: 1 - alpha_bar[t] / alpha_bar[t-1].",
     ),
     explains="At t = 1 it is 0: if x_0 is known, nothing about x_0 is uncertain.",

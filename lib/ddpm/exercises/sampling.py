@@ -74,6 +74,13 @@ STEP = Exercise(
             SAMPLING,
         ),
         Misconception(
+            "removed the noise of one step",
+            _step(lambda x, e, z, now, a, b: (x - b.sqrt() * e) / a.sqrt() + b.sqrt() * z),
+            "That solves the forward rule as if eps_hat were the noise of this step. It is the total noise; the step "
+            "brought only a share of it, hence beta_t over the root of 1 - alpha-bar_t.",
+            SAMPLING,
+        ),
+        Misconception(
             "forgot to divide",
             _step(lambda x, e, z, now, a, b: x - b / (1 - now).sqrt() * e + b.sqrt() * z),
             "The step up shrank the picture by sqrt(alpha_t). The step back has to undo that.",

@@ -44,6 +44,12 @@ X_0_HAT = Exercise(
             ESTIMATE,
         ),
         Misconception(
+            "forgot all roots",
+            lambda x_t, eps_hat, alpha_bar_t: (x_t - (1 - alpha_bar_t) * eps_hat) / alpha_bar_t,
+            "alpha-bar_t and 1 - alpha-bar_t are variances; picture and noise are multiplied by their roots.",
+            ESTIMATE,
+        ),
+        Misconception(
             "subtracted the noise itself",
             lambda x_t, eps_hat, alpha_bar_t: x_t - eps_hat,
             "Noise was not simply added: the picture was shrunk and the noise scaled, both depending on t.",
@@ -166,6 +172,12 @@ WEIGHT = Exercise(
             "forgot to divide by the variance",
             _weight(lambda beta, level: beta**2 / (2 * (1 - beta) * (1 - level))),
             "beta squared comes from the means; the variance beta below it cancels one of the two.",
+            LOSS,
+        ),
+        Misconception(
+            "left out alpha",
+            _weight(lambda beta, level: beta / (2 * (1 - level))),
+            "The mean of a step is divided by sqrt(alpha_t), and the weight is a square: alpha_t stands below.",
             LOSS,
         ),
         Misconception(
