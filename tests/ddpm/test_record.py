@@ -48,7 +48,7 @@ def test_rebuilt_states_are_what_the_model_saw():
 
 
 def test_rounding_hardly_moves_a_chain():
-    """The library's sampler with the same noise and estimates unrounded: four pixel values on the way, two at the end."""
+    """The library's sampler with the same noise, unrounded: within four pixel values on the way, two at the end."""
     model, film = exact(), record_trajectory(exact(), ALPHA_BAR, SHAPE, num_samples=3, num_steps=60, seed=5, target="v")
     x_t, levels, apart = noise(0), [*film.levels, 0], []
     for k, (state, s) in enumerate(zip(film.states(), [*levels[1:], None], strict=True)):
