@@ -300,7 +300,7 @@ def test_an_uncompressed_cut_is_called_truncated(tmp_path):
         downloads.read_members(tmp_path / "cut.tar.gz", ("a",))
 
 
-@pytest.mark.parametrize("content", [b"<html></html>", gzip.compress(b"no archive" * 100)])
+@pytest.mark.parametrize("content", [b"<html></html>", gzip.compress(b"no archive" * 100)], ids=["a page", "no tar"])
 def test_what_is_no_archive_is_called_corrupt(tmp_path, content):
     """An error page saved under the name of the archive, and a gzip file with something else inside."""
     (tmp_path / "page.tar.gz").write_bytes(content)
