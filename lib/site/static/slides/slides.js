@@ -25,5 +25,7 @@ Reveal.initialize({
 }).then(() => {
   window.addEventListener("load", fit);
   window.MathJax?.startup?.promise?.then(fit);
-  setTimeout(fit, 600); // widgets draw themselves after the page has loaded
+  setTimeout(fit, 600);
+  const drawn = new MutationObserver(() => setTimeout(fit, 100)); // a widget puts itself in the place of its preview
+  for (const root of document.querySelectorAll(".dw-root")) drawn.observe(root, { childList: true });
 });
