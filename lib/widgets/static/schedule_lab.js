@@ -169,7 +169,7 @@ function makeCard(side, { choose, change, done, limits }) {
     input.setAttribute("aria-label", `Schedule ${name}, ${SLIDERS[key][0]}`);
     field.setAttribute("aria-label", `Schedule ${name}, ${SLIDERS[key][0]}, number`);
   }
-  const element = h("section", { class: `dw-card dw-card-${side}`, "aria-label": `Schedule ${name}` },
+  const element = h("div", { class: `dw-card dw-card-${side}`, role: "group", "aria-label": `Schedule ${name}` },
     h("div", { class: "dw-card-head" }, h("label", { for: id, class: "dw-letter" }, name,
       h("span", { class: "dw-hidden" }, ": kind of schedule")), choice),
     h("div", { class: "dw-card-body" }, canvas, h("dl", { class: "dw-values" }, ...Object.values(rows).flatMap(({ parts }) => parts))),
