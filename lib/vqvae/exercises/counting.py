@@ -24,8 +24,19 @@ def _shares(batches: list[Tensor], num_codes: int) -> Tensor:
     return counts / counts.sum()
 
 
+def _mean_share_perplexity(batches: list[Tensor], num_codes: int) -> float:
+    share = sum(_shares([batch], num_codes) for batch in batches) / len(batches)
+    share = share[share > 0]
+    return float(2 ** -(share * share.log2()).sum())
+
+
+def _without_care_for_zero(batches: list[Tensor], num_codes: int) -> Tensor:
+    share = _shares(batches, num_codes)
+    return 2 ** -(share * share.log2()).sum()
+
+
 def _epochs(generator: torch.Generator) -> list[tuple]:
-    """Uneven use, small batches, some codes never used."""
+    """Uneven use, small batches, also with a short last one, some codes never used."""
     cases = []
     for num_codes, num_batches, size in ((4, 2, 4), (20, 6, 8)):
         weights = torch.rand(num_codes, generator=generator) ** 2 + 0.01
@@ -33,6 +44,7 @@ def _epochs(generator: torch.Generator) -> list[tuple]:
         drawn = torch.multinomial(weights, num_batches * size, replacement=True, generator=generator)
         drawn[:2] = torch.tensor([0, 1])
         cases.append((list(drawn.split(size)), num_codes))
+        cases.append((list(drawn[: 1 - size].split(size)), num_codes))  # the last batch holds one index
     return cases
 
 
@@ -47,6 +59,13 @@ PERPLEXITY = Exercise(
             "averaged the perplexities of the batches",
             lambda batches, num_codes: sum(perplexity(count_codes(b, num_codes)) for b in batches) / len(batches),
             "A batch cannot show more codes than it has places, so its perplexity is too low. Add the counts first.",
+            USE,
+        ),
+        Misconception(
+            "averaged the shares of the batches",
+            _mean_share_perplexity,
+            "The last batch of an epoch is often shorter; each of its indices would weigh more than one of the others. "
+            "Add the counts, and divide once.",
             USE,
         ),
         Misconception(
@@ -71,6 +90,19 @@ PERPLEXITY = Exercise(
             "mixed bits and nats",
             lambda batches, num_codes: math.exp(math.log2(epoch_perplexity(batches, num_codes))),
             "An entropy in bits belongs to powers of 2, one in nats to powers of e.",
+            USE,
+        ),
+        Misconception(
+            "took 2 to an entropy in nats",
+            lambda batches, num_codes: 2 ** math.log(epoch_perplexity(batches, num_codes)),
+            "torch.log is the natural logarithm. To a power of 2 belongs log2, to torch.log belongs exp.",
+            USE,
+        ),
+        Misconception(
+            "took the logarithm of 0",
+            _without_care_for_zero,
+            "A code that is never used has the share 0, and 0 times minus infinity is NaN. Leave such codes out: they "
+            "add nothing to the entropy.",
             USE,
         ),
         Misconception(
@@ -204,9 +236,9 @@ PRIOR_INPUT = Exercise(
         ),
     ),
     hints=(
-        "Flatten the grid first: that reads it row by row.",
-        "Drop the last index and put the start sign in front.",
-        "indices.flatten(1)[:, :-1] drops the last one; F.pad with (1, 0) makes room in front.",
+        "In which order are the places written? Bring the grid into that order first.",
+        "What is known before the first index is drawn? And which index does no place of this grid read?",
+        "indices.flatten(1) reads row by row; the list has to move by one place, and the length stays h*w.",
     ),
     explains="With this shift and a causal mask, one pass trains all places at once.",
 )

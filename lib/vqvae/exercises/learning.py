@@ -118,12 +118,11 @@ def _running(rule):
 
 
 def _batches(generator: torch.Generator) -> list[tuple]:
+    """Batches that choose every code, and one in which the last code is not chosen."""
     cases = []
-    for num_codes, num, dim, decay in ((2, 4, 2, 0.75), (5, 30, 3, 0.9)):
+    for num_codes, num, dim, decay, used in ((2, 4, 2, 0.75, 2), (3, 5, 2, 0.8, 2), (5, 30, 3, 0.9, 5)):
         counts = torch.rand(num_codes, generator=generator, dtype=torch.float64) + 1
-        indices = torch.cat(
-            [torch.arange(num_codes), torch.randint(num_codes, (num - num_codes,), generator=generator)]
-        )
+        indices = torch.cat([torch.arange(used), torch.randint(used, (num - used,), generator=generator)])
         cases.append((counts, _double(generator, num_codes, dim), _double(generator, num, dim), indices, decay))
     return cases
 
@@ -131,6 +130,13 @@ def _batches(generator: torch.Generator) -> list[tuple]:
 def _mean_of_means(counts: Tensor, sums: Tensor, new_counts: Tensor, new_sums: Tensor, decay: float) -> tuple:
     codes = decay * sums / counts[:, None] + (1 - decay) * new_sums / new_counts[:, None]
     return decay * counts + (1 - decay) * new_counts, decay * sums + (1 - decay) * new_sums, codes
+
+
+def _only_chosen(counts: Tensor, sums: Tensor, new_counts: Tensor, new_sums: Tensor, decay: float) -> tuple:
+    chosen = new_counts > 0
+    counts = torch.where(chosen, decay * counts + (1 - decay) * new_counts, counts)
+    sums = torch.where(chosen[:, None], decay * sums + (1 - decay) * new_sums, sums)
+    return counts, sums, sums / counts[:, None]
 
 
 EMA_UPDATE = Exercise(
@@ -157,6 +163,13 @@ EMA_UPDATE = Exercise(
             _running(_mean_of_means),
             "A batch in which a code was chosen once would then weigh as much as one in which it was chosen a hundred "
             "times. Average the sums and the counts, and divide last.",
+            RUNNING,
+        ),
+        Misconception(
+            "changed only the codes that were chosen",
+            _running(_only_chosen),
+            "The count and the sum of a code that nobody chose fade as well (its vector stays). Only so does a running "
+            "count tell that a code is dead.",
             RUNNING,
         ),
         Misconception(
@@ -199,7 +212,8 @@ EMA_UPDATE = Exercise(
     hints=(
         "Two running averages with the same decay, then a division.",
         "F.one_hot(indices, K) makes both: its sum over the batch counts, its transpose times vectors adds up.",
-        "counts = decay * counts + (1 - decay) * hot.sum(0); the same for sums with hot.T @ vectors; then divide.",
+        "Each running number becomes decay times the old one plus (1 - decay) times the batch's. Which of the two "
+        "results stands below the line, and which shape must it have?",
     ),
     explains="With decay 0 this is one step of k-means; with 0.99, k-means on about the last hundred batches.",
 )

@@ -76,8 +76,9 @@ NEAREST = Exercise(
     ),
     hints=(
         "Make a table of all distances first: N rows, K columns.",
-        "(z_e[:, None] - codebook) has shape (N, K, D). Square it and sum over the last axis.",
-        "Then .argmin(1). (Squared distances have the same minimum, so no root is needed.)",
+        "An axis of length 1, as in z_e[:, None], makes all pairs. Which axis has to be summed over?",
+        "With the squared distances in an (N, K) table: is the number of the smallest asked for, or the smallest? "
+        "Along which axis? (No root is needed.)",
     ),
     explains="These integers are the whole code of the picture: nothing else reaches the decoder.",
 )
