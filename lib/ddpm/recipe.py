@@ -51,9 +51,7 @@ def all_pictures(size: int, split: str = "train") -> Float[Tensor, "N 3 S S"]:
     return emoji(size, split).images
 
 
-def emoji_batch(
-    step: int, generator: torch.Generator, *, size: int, batch_size: int = 64
-) -> Float[Tensor, "B 3 S S"]:
+def emoji_batch(step: int, generator: torch.Generator, *, size: int, batch_size: int = 64) -> Float[Tensor, "B 3 S S"]:
     """Emoji drawn at random, half of them mirrored."""
     images = all_pictures(size)
     x = images[torch.randint(len(images), (batch_size,), generator=generator)]

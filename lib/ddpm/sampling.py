@@ -182,9 +182,7 @@ def sample(
         fresh = torch.zeros_like(x_t)
         if s > 0:
             fresh = torch.randn(x_t.shape, generator=generator, dtype=x_t.dtype, device=x_t.device)
-        x_t = ancestral_step(
-            x_t, model_output, t, s, alpha_bar, fresh, target=target, variance=variance, clip=clip
-        )
+        x_t = ancestral_step(x_t, model_output, t, s, alpha_bar, fresh, target=target, variance=variance, clip=clip)
     yield State(0, x_t, x_t, torch.zeros_like(x_t))
 
 

@@ -50,8 +50,9 @@ TIME_EMBEDDING = Exercise(
         ),
         Misconception(
             "took rising frequencies",
-            lambda t, dim: _waves(*(f(t[:, None] * 10000 ** (torch.arange(dim // 2) / (dim // 2 - 1)))
-                                    for f in (torch.sin, torch.cos))),
+            lambda t, dim: _waves(
+                *(f(t[:, None] * 10000 ** (torch.arange(dim // 2) / (dim // 2 - 1))) for f in (torch.sin, torch.cos))
+            ),
             "The exponent is negative: the fastest wave turns by one radian a step, all others more slowly.",
             NETWORK,
         ),

@@ -46,8 +46,11 @@ POSTERIOR_MEAN = Exercise(
     misconceptions=(
         Misconception(
             "exchanged the two coefficients",
-            _mean(lambda x_0, x_t, now, before, a, b: (a.sqrt() * (1 - before) * x_0 + before.sqrt() * b * x_t)
-                  / (1 - now)),
+            _mean(
+                lambda x_0, x_t, now, before, a, b: (
+                    (a.sqrt() * (1 - before) * x_0 + before.sqrt() * b * x_t) / (1 - now)
+                )
+            ),
             "At t = 1 the step must end at x_0, so x_0 has the coefficient that is 1 there: the one with beta_t.",
             POSTERIOR,
         ),
@@ -71,8 +74,11 @@ POSTERIOR_MEAN = Exercise(
         ),
         Misconception(
             "took alpha-bar_t for alpha_t before x_t",
-            _mean(lambda x_0, x_t, now, before, a, b: (before.sqrt() * b * x_0 + now.sqrt() * (1 - before) * x_t)
-                  / (1 - now)),
+            _mean(
+                lambda x_0, x_t, now, before, a, b: (
+                    (before.sqrt() * b * x_0 + now.sqrt() * (1 - before) * x_t) / (1 - now)
+                )
+            ),
             "x_t is one step away from x_{t-1}, so its factor has the alpha of that one step.",
             POSTERIOR,
         ),
