@@ -4,6 +4,8 @@ Every block takes ``(x, emb)``: the feature map and the embedding of the level t
 takes it all the same, so that a list of blocks can be run without asking what is in it.
 """
 
+from collections.abc import Callable
+
 import torch
 from einops import rearrange
 from jaxtyping import Float, Int
@@ -65,33 +67,18 @@ class UNet(nn.Module):
             attention = [SelfAttention(width, num_heads)] if resolution in attention_resolutions else []
             return Stage(ResBlock(width_in, width, emb_dim, dropout), *attention, *more)
 
-        # way down
-        self.down, widths, width = nn.ModuleList([Stem(num_values, channels)]), [channels], channels
-        for multiplier, resolution in zip(multipliers, resolutions, strict=True):
-            for _ in range(num_res_blocks):
-                self.down.append(stage(width, channels * multiplier, resolution))
-                width = channels * multiplier
-                widths.append(width)
-            if resolution != resolutions[-1]:
-                self.down.append(Downsample(width))
-                widths.append(width)
-
-        # lowest resolution
+        stages = [
+            (channels * multiplier, resolution) for multiplier, resolution in zip(multipliers, resolutions, strict=True)
+        ]
+        self.down, widths = _way_down(Stem(num_values, channels), channels, stages, num_res_blocks, stage)
+        width = widths[-1]
         self.middle = Stage(
             ResBlock(width, width, emb_dim, dropout),
             SelfAttention(width, num_heads),
             ResBlock(width, width, emb_dim, dropout),
         )
-
-        # way up: each block begins with one of the outputs of the way down beside its input
-        self.up = nn.ModuleList()
-        for multiplier, resolution in zip(reversed(multipliers), reversed(resolutions), strict=True):
-            for i in range(num_res_blocks + 1):
-                skip, out = widths.pop(), channels * multiplier
-                ends_stage = i == num_res_blocks and resolution != resolutions[0]
-                self.up.append(stage(width + skip, out, resolution, *([Upsample(out)] if ends_stage else [])))
-                width = out
-        self.out = Out(width, num_values * (2 if learned_variance else 1))
+        self.up = _way_up(widths, stages, num_res_blocks, stage)
+        self.out = Out(channels * multipliers[0], num_values * (2 if learned_variance else 1))
         self.to(memory_format=torch.channels_last)  # the order in memory that convolutions on CPUs and GPUs like best
 
     def embed(self, t: Int[Tensor, " B"]) -> Float[Tensor, "B E"]:
@@ -113,6 +100,34 @@ class UNet(nn.Module):
         for block in self.up:
             x = block(torch.cat([x, kept.pop()], dim=1), emb)
         return rearrange(self.out(x), "b (c p q) h w -> b c (h p) (w q)", p=p, q=p).contiguous()
+
+
+def _way_down(
+    stem: nn.Module, width: int, stages: list[tuple[int, int]], num_res_blocks: int, stage: Callable[..., Stage]
+) -> tuple[nn.ModuleList, list[int]]:
+    """Blocks of the way down, and the width of the output of each; ``stages`` are (width, resolution)."""
+    down, widths = nn.ModuleList([stem]), [width]
+    for number, (wide, resolution) in enumerate(stages):
+        for _ in range(num_res_blocks):
+            down.append(stage(widths[-1], wide, resolution))
+            widths.append(wide)
+        if number < len(stages) - 1:
+            down.append(Downsample(wide))
+            widths.append(wide)
+    return down, widths
+
+
+def _way_up(
+    widths: list[int], stages: list[tuple[int, int]], num_res_blocks: int, stage: Callable[..., Stage]
+) -> nn.ModuleList:
+    """Blocks of the way up: each begins with one of the outputs of the way down beside its input, the last first."""
+    up, skips, width = nn.ModuleList(), list(widths), widths[-1]
+    for number, (wide, resolution) in reversed(list(enumerate(stages))):
+        for i in range(num_res_blocks + 1):
+            ends_stage = i == num_res_blocks and number > 0
+            up.append(stage(width + skips.pop(), wide, resolution, *([Upsample(wide)] if ends_stage else [])))
+            width = wide
+    return up
 
 
 class PointMLP(nn.Module):
