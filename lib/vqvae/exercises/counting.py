@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lib.exercises import Exercise, Misconception
+from lib.exercises import Exercise, Misconception, Options
 from lib.vqvae.usage import count_codes, perplexity
 
 USE = "Count over an epoch"
@@ -179,8 +179,8 @@ BITS = Exercise(
     ),
     hints=(
         "Bits of the picture over bits of the code.",
-        "A picture has height * width * 3 * 8 bits. An index needs log2(num_codes).",
-        "The lower line is grid * grid * math.log2(num_codes). What stands above it?",
+        "How many bits has a pixel of three bytes? And how many does it take to name one of num_codes?",
+        "code_bits = grid * grid * math.log2(num_codes). What is divided by it?",
     ),
     explains="For 128 x 128 pixels, 32 x 32 places and 512 codes it is 42.7, and that without any prior.",
 )
@@ -194,7 +194,7 @@ def prior_input(indices: Tensor, start: int) -> Tensor:
 PRIOR_INPUT = Exercise(
     name="vqvae.prior_input",
     prompt="What the prior reads so that place i can predict index i: from grids (B, h, w) and the number of the start "
-    "sign, (B, h*w) indices, each the one before its place, row by row.",
+    "sign, (B, h*w) indices (whole numbers), each the one before its place, row by row.",
     reference=prior_input,
     cases=lambda g: [(torch.randint(5, shape, generator=g), 5) for shape in ((1, 2, 2), (2, 3, 4))],
     misconceptions=(
@@ -241,4 +241,5 @@ PRIOR_INPUT = Exercise(
         "indices.flatten(1) reads row by row; the list has to move by one place, and the length stays h*w.",
     ),
     explains="With this shift and a causal mask, one pass trains all places at once.",
+    options=Options(dtype_matters=True),  # an embedding looks up whole numbers only
 )

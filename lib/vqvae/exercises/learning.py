@@ -92,7 +92,7 @@ LOSS = Exercise(
     hints=(
         "Twice the same distance, with another side held still each time.",
         "F.mse_loss(z_q, z_e.detach()) moves the codes. What moves the encoder?",
-        "The same with the other side frozen, z_q.detach(), and with the weight 0.25. Now add up all three.",
+        "commitment = F.mse_loss(z_e, z_q.detach()). Which of the three parts has a weight in the sum?",
     ),
     explains="Decoder: first term. Codes: second. Encoder: first (straight through) and third.",
     compare_grad=True,
@@ -117,6 +117,27 @@ def _running(rule):
     return function
 
 
+def _weighted(weights):
+    """A misconception about the two weights: ``weights(decay)`` are those of the past and of the batch."""
+
+    def rule(counts: Tensor, sums: Tensor, new_counts: Tensor, new_sums: Tensor, decay: float) -> tuple:
+        past, batch = weights(decay)
+        counts, sums = past * counts + batch * new_counts, past * sums + batch * new_sums
+        return counts, sums, sums / counts[:, None]
+
+    return _running(rule)
+
+
+def _divided_by(choose):
+    """A misconception about what stands below the line: ``choose(old counts, counts of the batch)``."""
+
+    def rule(n: Tensor, s: Tensor, dn: Tensor, ds: Tensor, decay: float) -> tuple:
+        counts, sums = decay * n + (1 - decay) * dn, decay * s + (1 - decay) * ds
+        return counts, sums, sums / choose(n, dn)[:, None]
+
+    return _running(rule)
+
+
 def _batches(generator: torch.Generator) -> list[tuple]:
     """Batches that choose every code, and one in which the last code is not chosen."""
     cases = []
@@ -139,6 +160,22 @@ def _only_chosen(counts: Tensor, sums: Tensor, new_counts: Tensor, new_sums: Ten
     return counts, sums, sums / counts[:, None]
 
 
+def _means_in_the_sums(least: int):
+    """Sums that take in the means of the batch; counts below ``least`` are raised to it before the division."""
+
+    def rule(counts: Tensor, sums: Tensor, new_counts: Tensor, new_sums: Tensor, decay: float) -> tuple:
+        counts = decay * counts + (1 - decay) * new_counts
+        sums = decay * sums + (1 - decay) * new_sums / new_counts.clamp(min=least)[:, None]
+        return counts, sums, sums / counts[:, None]
+
+    return _running(rule)
+
+
+MEANS_IN_THE_SUMS = (
+    "sums holds vectors added up, not their means. Divided by the counts at the end, a mean would be divided twice: a "
+    "code that was chosen a hundred times would shrink towards zero."
+)
+
 EMA_UPDATE = Exercise(
     name="vqvae.ema_update",
     prompt="One update of a running codebook: from counts (K), sums (K, D), the batch's vectors (N, D), their indices "
@@ -148,13 +185,7 @@ EMA_UPDATE = Exercise(
     misconceptions=(
         Misconception(
             "exchanged decay and 1 - decay",
-            _running(
-                lambda n, s, dn, ds, decay: (
-                    (1 - decay) * n + decay * dn,
-                    (1 - decay) * s + decay * ds,
-                    ((1 - decay) * s + decay * ds) / ((1 - decay) * n + decay * dn)[:, None],
-                )
-            ),
+            _weighted(lambda decay: (1 - decay, decay)),
             "decay is what is kept of the past. With decay 0.99, a batch counts for one hundredth.",
             RUNNING,
         ),
@@ -163,6 +194,13 @@ EMA_UPDATE = Exercise(
             _running(_mean_of_means),
             "A batch in which a code was chosen once would then weigh as much as one in which it was chosen a hundred "
             "times. Average the sums and the counts, and divide last.",
+            RUNNING,
+        ),
+        Misconception("put the batch's means into the sums", _means_in_the_sums(1), MEANS_IN_THE_SUMS, RUNNING),
+        Misconception(
+            "put the batch's means into the sums, and divided by 0",
+            _means_in_the_sums(0),
+            MEANS_IN_THE_SUMS + " And a code that nobody chose has no mean in this batch: NaN.",
             RUNNING,
         ),
         Misconception(
@@ -174,38 +212,33 @@ EMA_UPDATE = Exercise(
         ),
         Misconception(
             "divided by the counts of the batch",
-            _running(
-                lambda n, s, dn, ds, decay: (
-                    decay * n + (1 - decay) * dn,
-                    decay * s + (1 - decay) * ds,
-                    (decay * s + (1 - decay) * ds) / dn[:, None],
-                )
-            ),
+            _divided_by(lambda old, batch: batch),
             "Numerator and denominator need the same memory: running sums over running counts.",
             RUNNING,
         ),
         Misconception(
             "divided by the old counts",
-            _running(
-                lambda n, s, dn, ds, decay: (
-                    decay * n + (1 - decay) * dn,
-                    decay * s + (1 - decay) * ds,
-                    (decay * s + (1 - decay) * ds) / n[:, None],
-                )
-            ),
+            _divided_by(lambda old, batch: old),
             "The counts have to be brought up to date before the division.",
             RUNNING,
         ),
         Misconception(
             "forgot the past",
-            _running(lambda n, s, dn, ds, decay: (dn, ds, ds / dn[:, None])),
+            _weighted(lambda decay: (0, 1)),
             "That is k-means on one batch alone: right for decay 0, and restless.",
             RUNNING,
         ),
         Misconception(
             "added the batch without decay",
-            _running(lambda n, s, dn, ds, decay: (n + dn, s + ds, (s + ds) / (n + dn)[:, None])),
+            _weighted(lambda decay: (1, 1)),
             "Nothing is ever forgotten that way, and vectors of an encoder that has long changed stay in the mean.",
+            RUNNING,
+        ),
+        Misconception(
+            "added the batch with its full weight",
+            _weighted(lambda decay: (decay, 1)),
+            "The two weights of a running mean add up to 1: decay for the past, 1 - decay for the batch. Without the "
+            "second, counts grow to 1 / (1 - decay) times what a batch holds, and at first the batch weighs too much.",
             RUNNING,
         ),
     ),

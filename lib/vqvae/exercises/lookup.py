@@ -1,5 +1,7 @@
 """Exercises about the look-up: the nearest code, its vector, and a gradient through a choice."""
 
+from collections.abc import Callable
+
 import torch
 from einops import rearrange
 from torch import Tensor
@@ -22,6 +24,33 @@ def _clouds(generator: torch.Generator) -> list[tuple]:
         lengths = torch.linspace(0.3, 4, num_codes, dtype=torch.float64)[:, None]
         cases.append((_double(generator, num, dim) + 0.5, _double(generator, num_codes, dim) * lengths))
     return cases
+
+
+TABLES = {
+    "squared distances": lambda z_e, codebook: (z_e[:, None] - codebook).square().sum(-1),
+    "distances": torch.cdist,
+    "scores": lambda z_e, codebook: codebook.square().sum(1) - 2 * z_e @ codebook.T,
+}
+"""Tables (N, K) whose smallest number in each row stands at the nearest code."""
+
+
+def _smallest_not_where(what: str, table: Callable) -> tuple[Misconception, Misconception]:
+    """min in place of argmin, both of its answers or the first of them."""
+    return (
+        Misconception(
+            f"took min of the {what}, and all that it returns",
+            lambda z_e, codebook: table(z_e, codebook).min(1),
+            "min along an axis returns a pair, the smallest numbers and where they stand. Only the second is asked "
+            "for, and argmin returns it alone.",
+            NEAREST_CODE,
+        ),
+        Misconception(
+            f"returned the smallest of the {what}",
+            lambda z_e, codebook: table(z_e, codebook).amin(1),
+            "That says how small the smallest one is. Asked for is which code has it: argmin.",
+            NEAREST_CODE,
+        ),
+    )
 
 
 NEAREST = Exercise(
@@ -73,6 +102,7 @@ NEAREST = Exercise(
             "Every vector chooses a code, so the minimum runs over the codes: the second axis.",
             NEAREST_CODE,
         ),
+        *(idea for what, table in TABLES.items() for idea in _smallest_not_where(what, table)),
     ),
     hints=(
         "Make a table of all distances first: N rows, K columns.",
@@ -179,7 +209,7 @@ STRAIGHT_THROUGH = Exercise(
     hints=(
         "Write z_q as z_e plus something.",
         "z_q = z_e + (z_q - z_e). Which part must be a constant for the gradient?",
-        "Freeze the bracket with .detach(), and let the z_e in front of it keep its gradient.",
+        "frozen = (z_q - z_e).detach(). What is added to it, so that the value is z_q and the gradient arrives?",
     ),
     explains="The slope of the choice is zero almost everywhere; this pretends that it is one.",
     compare_grad=True,

@@ -38,6 +38,44 @@ GUMBEL = Exercise(
             GUMBEL_ROAD,
         ),
         Misconception(
+            "divided only the noise",
+            lambda logits, temperature, u: (logits - (-u.log()).log() / temperature).softmax(-1),
+            "Then the temperature says how loud the noise is, and so which code is drawn. Noise and logits are added "
+            "first, and their sum is divided.",
+            GUMBEL_ROAD,
+        ),
+        Misconception(
+            "forgot the temperature",
+            lambda logits, temperature, u: gumbel_softmax(logits, 1.0, noise=-(-u.log()).log()),
+            "That is the answer for temperature 1. The sum has to be divided before the softmax.",
+            GUMBEL_ROAD,
+        ),
+        Misconception(
+            "forgot the logits",
+            lambda logits, temperature, u: gumbel_softmax(0 * logits, temperature, noise=-(-u.log()).log()),
+            "Noise alone draws every code equally often. The encoder speaks through the logits, to which it is added.",
+            GUMBEL_ROAD,
+        ),
+        Misconception(
+            "took the softmax down the columns",
+            lambda logits, temperature, u: gumbel_softmax(logits.T, temperature, noise=-(-u.log()).log().T).T,
+            "That makes the N draws of one code add up to 1. The K codes of one draw have to: the last axis.",
+            GUMBEL_ROAD,
+        ),
+        Misconception(
+            "took one logarithm",
+            lambda logits, temperature, u: gumbel_softmax(logits, temperature, noise=-u.log()),
+            "-log u is exponential noise, and the largest sum would not be a draw with the probabilities of the "
+            "softmax. Gumbel noise takes minus the logarithm of it once more.",
+            GUMBEL_ROAD,
+        ),
+        Misconception(
+            "took one logarithm, without its minus",
+            lambda logits, temperature, u: gumbel_softmax(logits, temperature, noise=u.log()),
+            "log u is negative. -log u is exponential noise, and minus the logarithm of that is Gumbel noise.",
+            GUMBEL_ROAD,
+        ),
+        Misconception(
             "turned the sign of the noise",
             lambda logits, temperature, u: gumbel_softmax(logits, temperature, noise=(-u.log()).log()),
             "The law of Gumbel has its long tail above, not below: -log(-log u).",
@@ -65,9 +103,10 @@ GUMBEL = Exercise(
         ),
     ),
     hints=(
-        "Three steps: noise, sum, softmax of the sum divided by the temperature.",
-        "noise = -(-u.log()).log()",
-        "Add the noise to the logits, divide the sum, not one part of it, and take .softmax(-1).",
+        "Three steps, noise, sum and softmax. Where must the temperature enter, so that it does not change who wins?",
+        "noise = -(-u.log()).log(). To what is it added?",
+        "total = logits + noise. Its largest entry is the draw at every temperature. What comes between total and the "
+        "softmax, and along which axis does the softmax run?",
     ),
     explains="As the temperature falls, the weights become one-hot and the gradients wild: a trade to be made.",
 )
