@@ -28,7 +28,7 @@ def test_every_step_is_confirmed():
         ({"best_code": lambda vectors: vectors.sum(0)}, {"C08"}),
         ({"running": lambda old, new, gamma: (1 - gamma) * old + gamma * new}, {"C09", "C10"}),
         ({"running": lambda old, new, gamma: gamma * old + new}, {"C10"}),
-        ({"step_size": lambda n_old, n, gamma: 1 - gamma}, {"C10", "C12"}),
+        ({"step_size": lambda n_bar, n, gamma: 1 - gamma}, {"C10", "C12"}),
         ({"rate_of_sure": lambda num_codes: np.log2(num_codes)}, {"C14"}),
         ({"rate_of_sure": lambda num_codes: 0.0}, {"C14"}),
         ({"entropy_bits": lambda p: -sum(q * np.log(q) for q in p if q > 0)}, {"C15", "C16"}),

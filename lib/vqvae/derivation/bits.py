@@ -10,8 +10,8 @@ steps = Steps()
 
 @steps.add(
     "C13",
-    r"\log p(x) = \log \sum_j p(j)\, p(x \mid e_j)",
-    r"\log p(x) \ge \log p(x \mid e_k) + \log p(k)",
+    r"\log p(x) = \log \sum_j p(j)\, p(x \mid j)",
+    r"\log p(x) \ge \log p(x \mid k) + \log p(k)",
     kind="discrete",
     title="one term of a sum",
 )
@@ -25,7 +25,7 @@ def _():
 
 @steps.add(
     "C14",
-    r"\operatorname{KL}(q\,\Vert\,p) = \sum_j q_j \log \frac{q_j}{1/K}",
+    r"D_{\mathrm{KL}}(q\,\Vert\,p) = \sum_j q(j \mid x) \log \frac{q(j \mid x)}{1/K}",
     r"\log K",
     kind="discrete",
     title="the rate is a constant",
@@ -41,15 +41,15 @@ def _():
 
 @steps.add(
     "C15",
-    r"\mathrm{E}[-\log_2 p(k)]",
-    r"H + \operatorname{KL}(\text{shares}\,\Vert\,p) \ge H",
+    r"-\sum_j p_j \log_2 p(j)",
+    r"\mathcal H + \sum_j p_j \log_2 \frac{p_j}{p(j)} \ge \mathcal H",
     kind="discrete",
     title="a prior makes it cheaper",
 )
 def _():
-    """Unequal codes can be named in fewer than $\\log_2 K$ bits: short names for frequent ones. The mean cost is the
-    entropy $H$ of the shares plus what the prior is wrong by. A prior that looks at the neighbours goes below even
-    that, to the entropy *given them*."""
+    """Unequal codes can be named in fewer than $\\log_2 K$ bits: short names for frequent ones. With the shares $p_j$
+    and a prior $p(j)$, the mean cost is the entropy $\\mathcal H$ of the shares plus what the prior is wrong by. A
+    prior that looks at the neighbours goes below even that, to the entropy *given them*."""
     prior = np.array([0.4, 0.3, 0.15, 0.1, 0.05])
     cost = -SHARES @ np.log2(prior)
     wrong = sum(p * np.log2(p / q) for p, q in zip(SHARES, prior, strict=True) if p > 0)
@@ -59,7 +59,7 @@ def _():
 
 @steps.add(
     "C16",
-    r"\text{perplexity} = 2^{H}, \quad 1 \le 2^{H} \le K",
+    r"\text{perplexity} = 2^{\mathcal H}, \quad 1 \le 2^{\mathcal H} \le K",
     kind="discrete",
     title="how many codes are in use",
 )
@@ -75,15 +75,15 @@ def _():
 
 @steps.add(
     "C17",
-    r"P\left(j = \arg\max_i (l_i + g_i)\right)",
-    r"\frac{\exp l_j}{\sum_i \exp l_i}, \quad g_i = -\log(-\log u_i)",
+    r"P\left(j = \arg\max_{j'} (l_{j'} + g_{j'})\right)",
+    r"\frac{\exp l_j}{\sum_{j'} \exp l_{j'}}, \quad g_j = -\log(-\log u_j)",
     kind="quadrature",
     title="a draw by the largest sum",
 )
 def _():
     """The other road: a posterior that is *not* sure, drawn from without losing the gradient. Add independent Gumbel
-    noise to the logits and take the largest: integrate over $g_j$ the chance that all others stay below. The
-    softmax comes out exactly."""
+    noise $g_j$ to the logits $l_j$ and take the largest: integrate over $g_j$ the chance that all others stay below.
+    The softmax comes out exactly."""
 
     def chance(j: int) -> float:
         others = np.delete(LOGITS, j)
@@ -96,7 +96,8 @@ def _():
 @steps.add(
     "C18",
     r"y = \operatorname{softmax}\left( \frac{l + g}{\tau} \right)",
-    r"\frac{\partial y_i}{\partial l_j} = \frac{y_i\, (\delta_{ij} - y_j)}{\tau}, "
+    r"\frac{\partial y_j}{\partial l_j} = \frac{y_j\, (1 - y_j)}{\tau}, "
+    r"\quad \frac{\partial y_j}{\partial l_{j'}} = -\frac{y_j\, y_{j'}}{\tau} \ (j' \ne j), "
     r"\quad y \to \text{one-hot as } \tau \to 0",
     kind="numeric",
     title="and a soft version of it",

@@ -11,13 +11,13 @@ steps = Steps()
 
 @steps.add(
     "C01",
-    r"k = \arg\min_j \lVert z - e_j \rVert^2",
-    r"k = \arg\min_j \left( \lVert e_j \rVert^2 - 2\, z \cdot e_j \right)",
+    r"k = \arg\min_j \lVert z_e - e_j \rVert^2",
+    r"k = \arg\min_j \left( \lVert e_j \rVert^2 - 2\, z_e \cdot e_j \right)",
     kind="numeric",
     title="the nearest code",
 )
 def _():
-    """Multiply the square out. $\\lVert z \\rVert^2$ is the same for all codes and cannot change which is nearest.
+    """Multiply the square out. $\\lVert z_e \\rVert^2$ is the same for all codes and cannot change which is nearest.
     What is left needs one matrix product. It is *not* the largest dot product: a code's own length counts."""
     nearest = np.square(Z[:, None] - CODES).sum(2).argmin(1)
     return together(numeric(Q.score(Z, CODES).argmin(1), nearest), differ((Z @ CODES.T).argmax(1), nearest, by=0.5))
@@ -25,14 +25,14 @@ def _():
 
 @steps.add(
     "C02",
-    r"\frac{\partial}{\partial z} L(e_{k(z)})",
+    r"\frac{\partial}{\partial z_e} E(e_k)",
     r"0 \quad \text{almost everywhere}",
     kind="numeric",
     title="a choice has no slope",
 )
 def _():
-    """Move $z$ a little: the same code stays nearest, and the loss does not change at all. Its true gradient would
-    teach the encoder nothing."""
+    """$E(z_q)$ is the error of the picture that the decoder makes of $z_q$. Move $z_e$ a little: the same code stays
+    nearest, and the error does not change at all. Its true gradient would teach the encoder nothing."""
     look_up = lambda vectors: CODES[Q.score(vectors, CODES).argmin(1)]  # noqa: E731
     shift = 1e-6 * np.random.default_rng(1).normal(size=Z.shape)
     return numeric((look_up(Z + shift) - look_up(Z - shift)) / 2e-6, 0)
@@ -41,24 +41,24 @@ def _():
 @steps.add(
     "C03",
     r"z_q = e_k",
-    r"z_q = z + \operatorname{sg}[e_k - z]",
+    r"z_q = z_e + \operatorname{sg}[e_k - z_e]",
     kind="symbolic",
     title="the same value, written otherwise",
 )
 def _():
-    """Add and subtract $z$, and declare the difference to be a constant. No number changes."""
+    """Add and subtract $z_e$, and declare the difference to be a constant. No number changes."""
     return symbolic(Q.straight(z, e - z), e)
 
 
 @steps.add(
     "C04",
-    r"\frac{\partial}{\partial z} L(z + \operatorname{sg}[e_k - z])",
-    r"L'(e_k)",
+    r"\frac{\partial}{\partial z_e} E(z_e + \operatorname{sg}[e_k - z_e])",
+    r"E'(e_k)",
     kind="symbolic",
     title="straight through",
 )
 def _():
-    """Now $z$ stands in the formula, and the gradient that arrives at the decoder's input is handed on to the encoder
+    """Now $z_e$ stands in the formula, and the gradient that arrives at the decoder's input is handed on to the encoder
     as it is. It is the slope *at the code*, where the decoder really was."""
     slope = sp.diff(picture_loss(Q.straight(z, c)), z).subs(c, e - z)
     return symbolic(slope, sp.diff(picture_loss(e), e))
@@ -66,28 +66,29 @@ def _():
 
 @steps.add(
     "C05",
-    r"L'(e_k) - L'(z)",
-    r"\int_z^{e_k} \frac{d^2 L}{d u^2}\, du",
+    r"E'(e_k) - E'(z_e)",
+    r"\int_{z_e}^{e_k} \frac{d^2 E}{d r^2}\, dr",
     kind="symbolic",
     title="what the pretence costs",
 )
 def _():
-    """Had the decoder seen $z$ itself, the slope would be $L'(z)$. The copied one differs by as much as $L'$ changes
-    between $z$ and its code: little, if the encoder stays *near its codes*. Hence the terms that follow."""
-    u = sp.Symbol("u", real=True)
-    slope = sp.diff(picture_loss(u), u)
-    return symbolic(slope.subs(u, e) - slope.subs(u, z), sp.integrate(sp.diff(slope, u), (u, z, e)))
+    """Had the decoder seen $z_e$ itself, the slope would be $E'(z_e)$. The copied one differs by as much as $E'$
+    changes at the points $r$ between $z_e$ and its code: little, if the encoder stays *near its codes*. Hence the
+    terms that follow."""
+    r = sp.Symbol("r", real=True)
+    slope = sp.diff(picture_loss(r), r)
+    return symbolic(slope.subs(r, e) - slope.subs(r, z), sp.integrate(sp.diff(slope, r), (r, z, e)))
 
 
 @steps.add(
     "C06",
-    r"\frac{\partial}{\partial e_k} L(z + \operatorname{sg}[e_k - z]) = 0",
-    r"\frac{\partial}{\partial e_k} \lVert \operatorname{sg}[z] - e_k \rVert^2 = 2\,(e_k - z)",
+    r"\frac{\partial}{\partial e_k} E(z_e + \operatorname{sg}[e_k - z_e]) = 0",
+    r"\frac{\partial}{\partial e_k} \lVert \operatorname{sg}[z_e] - e_k \rVert^2 = 2\,(e_k - z_e)",
     kind="symbolic",
     title="a term for the codes",
 )
 def _():
-    """The straight-through step hides the codes from the loss: they would never move. So they get a term of their own,
+    """The straight-through step hides the codes from the error: they would never move. So they get a term of their own,
     which draws each code towards what chose it."""
     hidden = sp.diff(picture_loss(Q.straight(z, c)), e)
     return together(symbolic(hidden, 0), symbolic(sp.diff((c - e) ** 2, e).subs(c, z), Q.codebook_gradient(z, e)))
@@ -95,14 +96,14 @@ def _():
 
 @steps.add(
     "C07",
-    r"L = -\log p(x \mid z_q) + \lVert \operatorname{sg}[z] - e_k \rVert^2 "
-    r"+ \beta \lVert z - \operatorname{sg}[e_k] \rVert^2",
+    r"L = E(z_q) + \lVert \operatorname{sg}[z_e] - e_k \rVert^2 "
+    r"+ \beta \lVert z_e - \operatorname{sg}[e_k] \rVert^2",
     kind="symbolic",
     title="the three terms",
 )
 def _():
     """The same distance once more with the other side held still: *commitment*, which draws the encoder to its code,
-    with the smaller weight $\\beta$. Both together pull $z$ and $e_k$ at each other, the code $1/\\beta$ times as
+    with the smaller weight $\\beta$. Both together pull $z_e$ and $e_k$ at each other, the code $1/\\beta$ times as
     hard."""
     encoder = sp.diff(beta * (z - c) ** 2, z).subs(c, e)
     return together(

@@ -1,7 +1,7 @@
 """The numbers, symbols and named formulas that the steps share.
 
-One place of the grid: z is what the encoder says there, e_1 … e_K the codes, k the index of the nearest, sg[·] a value
-that counts as a constant for the gradient.
+One place of the grid: z_e (here z) is the vector that the encoder says there, e_1 … e_K are the codes (e is one of
+them), k is the index of the nearest, sg[·] a value that counts as a constant for the gradient (c, if it stands alone).
 """
 
 import numpy as np
@@ -17,8 +17,8 @@ LOGITS = np.array([1.0, 0.3, -0.5, -1.2])
 SHARES = np.array([0.5, 0.25, 0.125, 0.125, 0.0])
 LIKELIHOODS = np.array([0.02, 0.6, 0.1, 0.04, 0.01])  # p(x | code) of one picture
 
-z, e, c, beta, gamma, rate = sp.symbols("z e c beta gamma eta", positive=True)
-n_old, n, mean = sp.symbols("N n m", positive=True)
+z, e, c, beta, gamma, rho = sp.symbols("z_e e c beta gamma rho", positive=True)
+n_bar, n, m = sp.symbols("nbar n m", positive=True)
 
 
 def picture_loss(code):
@@ -39,7 +39,7 @@ Q = Quantities(
     commitment_gradient=lambda z, e, beta: 2 * beta * (z - e),
     best_code=lambda vectors: vectors.mean(0),
     running=lambda old, new, gamma: gamma * old + (1 - gamma) * new,
-    step_size=lambda n_old, n, gamma: (1 - gamma) * n / (gamma * n_old + (1 - gamma) * n),
+    step_size=lambda n_bar, n, gamma: (1 - gamma) * n / (gamma * n_bar + (1 - gamma) * n),
     rate_of_sure=lambda num_codes: np.log(num_codes),
     entropy_bits=lambda shares: -sum(p * np.log2(p) for p in shares if p > 0),
     perplexity=lambda bits: 2**bits,

@@ -121,7 +121,7 @@ PERPLEXITY = Exercise(
     hints=(
         "torch.bincount counts one batch; which counts belong together?",
         "share = counts / counts.sum(); unused codes add nothing to the sum, but log 0 must not be taken.",
-        "H is minus the sum of share * share.log2() over the codes with share > 0. What is the last step?",
+        "The entropy is minus the sum of share * share.log2() over the codes with share > 0. What is the last step?",
     ),
     explains="Between 1 (one code does it all) and the number of codes in use.",
     rtol=1e-6,

@@ -82,9 +82,7 @@ LOSS = Exercise(
         ),
         Misconception(
             "took sums in place of means",
-            lambda error, z_e, z_q: (
-                error + (z_q - z_e.detach()).square().sum() + 0.25 * (z_e - z_q.detach()).square().sum()
-            ),
+            lambda error, z_e, z_q: error + z_e.numel() * (loss(error, z_e, z_q) - error),
             "With sums, the weight of the terms grows with the batch and the grid. Means were asked for.",
             TERMS,
         ),
