@@ -75,8 +75,8 @@ def _():
 
 @steps.add(
     "C17",
-    r"P\left(j = \arg\max_{j'} (l_{j'} + g_{j'})\right)",
-    r"\frac{\exp l_j}{\sum_{j'} \exp l_{j'}}, \quad g_j = -\log(-\log u_j)",
+    r"P\left(j = \arg\max\, (l + g)\right), \quad g_j = -\log(-\log u_j)",
+    r"\frac{\exp l_j}{S}, \quad S = \sum_j \exp l_j",
     kind="quadrature",
     title="a draw by the largest sum",
 )
@@ -96,14 +96,13 @@ def _():
 @steps.add(
     "C18",
     r"y = \operatorname{softmax}\left( \frac{l + g}{\tau} \right)",
-    r"\frac{\partial y_j}{\partial l_j} = \frac{y_j\, (1 - y_j)}{\tau}, "
-    r"\quad \frac{\partial y_j}{\partial l_{j'}} = -\frac{y_j\, y_{j'}}{\tau} \ (j' \ne j), "
-    r"\quad y \to \text{one-hot as } \tau \to 0",
+    r"\frac{\partial y_j}{\partial l_j} = \frac{y_j\, (1 - y_j)}{\tau}, \quad y \to \text{one-hot as } \tau \to 0",
     kind="numeric",
     title="and a soft version of it",
 )
 def _():
-    """A softmax in place of the argmax has a gradient. At a low temperature $\\tau$ it is nearly the draw itself and
+    """A softmax in place of the argmax has a gradient (for the logit of another code it is minus the product of both
+    weights, over $\\tau$). At a low temperature $\\tau$ it is nearly the draw itself and
     the gradient is wild; at a high one the decoder sees *mixtures of codes*, which it never gets later."""
     noise, tau, step = np.array([0.2, -0.4, 2.1, 0.3]), 0.7, 1e-5
     y = Q.relaxed(LOGITS, noise, tau)
