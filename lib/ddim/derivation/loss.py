@@ -2,10 +2,10 @@
 
 import sympy as sp
 
-from lib.ddim.derivation.quantities import SHARES, Q, bar_s, bar_t, exactly, sqrt
+from lib.ddim.derivation.quantities import Q, bar_s, bar_t, exactly
 from lib.ddpm.derivation.quantities import Q as DDPM
 from lib.ddpm.derivation.quantities import alpha, alpha_bar, alpha_bar_prev, beta, eps, eps_hat, sigma, x_0, x_t
-from lib.derivation import Steps, differ, numeric, together
+from lib.derivation import Steps, at_most, differ, numeric, together
 
 steps = Steps()
 guess = sp.Symbol("f", real=True)
@@ -39,7 +39,7 @@ def _():
     r"""A guess of the picture is a guess of the noise, scaled by $\sqrt{1-\bar\alpha_t}/\sqrt{\bar\alpha_t}$. So
     each member has the loss of DDPM with other weights; for each $t$ alone the best network is the same. The paper
     prints a shorter weight without $a_t^2(1-\bar\alpha_t)$, and its theorem needs no more than *some* positive one;
-    the exact number differs much: 0.196 and 18.5 in the check."""
+    the exact number differs much: 0.15 against 18.5 in the check."""
     error = Q.x_0_hat(x_t, eps, bar_t) - Q.x_0_hat(x_t, eps_hat, bar_t)
     weight = Q.weight_of_x_0(bar_s, bar_t, sigma**2) ** 2 / (2 * sigma**2)
     exact = Q.loss_weight(bar_s, bar_t, sigma**2)
@@ -66,10 +66,8 @@ def _():
     simplified = weight_of_x_0**2 * (1 - alpha_bar) / (2 * tilde * alpha_bar)
     numbers = {alpha: 0.9, alpha_bar_prev: 0.6}
     here = float(tilde.subs(numbers))
-    falling = [Q.loss_weight(0.6, 0.54, share * here) for share in (0.01, *SHARES[1:])]
     return together(
         exactly(simplified, beta**2 / (2 * tilde * alpha * (1 - alpha_bar))),
         numeric(Q.loss_weight(0.6, 0.54, here), DDPM.weight(0.9, 0.54, here)),
-        numeric(sorted(falling, reverse=True), falling),
-        differ(sqrt(falling[0]), sqrt(falling[-1]), by=1),
+        at_most(10 * Q.loss_weight(0.6, 0.54, here), Q.loss_weight(0.6, 0.54, 0.01 * here)),
     )
