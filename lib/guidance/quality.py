@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from lib.data import COLOURS, emoji, shapes
 from lib.data.shape_sample import PAIR_IS_HELD_OUT
-from lib.ddpm import last, sample
+from lib.ddim import sample
+from lib.ddpm import last
 from lib.ddpm.sampling import Model
 from lib.ddpm.schedules import spaced
 from lib.guidance.sampling import CFGModel
@@ -32,7 +33,7 @@ def draw(
     chunk: int = 64,
     device: torch.device | str = "cpu",
 ) -> Float[Tensor, "N 3 S S"]:
-    """One picture for each label, in [-1, 1], some at a time; each chunk has noise of its own from the seed.
+    """One picture for each label, in [-1, 1], by DDIM without fresh noise; some at a time, each chunk with its own x_T.
 
     Args:
         guided: from the labels of a chunk to a model ``(x_t, t) -> output``, for example
@@ -42,7 +43,7 @@ def draw(
         target: what the model answers.
         num_steps: levels visited, evenly spaced.
         size: pixels across.
-        seed: of the noise; the same seed gives the same noise whatever the guidance.
+        seed: of x_T; the same seed gives the same x_T whatever the guidance.
         chunk: pictures at a time.
         device: where to compute.
     """
@@ -141,6 +142,14 @@ def distances(
     precision, recall = precision_recall(beside, found)
     relative = frechet_distance(found, reference) / frechet_distance(beside, reference)
     return {"frechet_relative": relative, "precision": precision, "recall": recall}
+
+
+def saturation(images: Float[Tensor, "N ..."], limit: float = 0.98) -> float:
+    """Share of values at the ends of the range, above ``limit`` in absolute value; count data first, to compare.
+
+    Scales that are too large drive pictures there: colours burn out, and what is between black and white disappears.
+    """
+    return (images.abs() > limit).double().mean().item()
 
 
 @functools.cache

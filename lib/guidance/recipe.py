@@ -111,12 +111,12 @@ def evaluate_groups(model: nn.Module, every: int = 1) -> dict[str, float]:
 
 @torch.no_grad()
 def evaluate_classifier(model: nn.Module, *, name: str, num: int = 500) -> dict[str, float]:
-    """Share of right labels at several levels, for new shapes or held-out emoji; and the share of guessing."""
+    """Share of right labels at several levels, for ``num`` new shapes or all held-out emoji; and of the largest class."""
     generator = step_generator(0, 0, f"evaluation of {name}")
     if name == "noisy_classifier_shapes":
         x_0, y = shapes_batch(0, generator, batch_size=num)
     else:
-        x_0, y = all_pictures(32, "heldout")[:num], groups("heldout")[:num]
+        x_0, y = all_pictures(32, "heldout"), groups("heldout")
     alpha_bar, numbers = DIFFUSION[SCHEDULE_OF[name]]["alpha_bar"], {}
     for t in LEVELS:
         x_t = q_sample(x_0, t, noise_like(x_0, generator), alpha_bar)
