@@ -20,8 +20,8 @@ OdeStep = Callable[[Tensor, Tensor, int, int, Tensor], Tensor]
 """``step(x_t, eps_hat, t, s, alpha_bar) -> x_s``."""
 
 
-def sigma_bar(alpha_bar: Float[Tensor, " levels"]) -> Float[Tensor, " levels"]:
-    """Noise over signal at every level, sqrt((1 - alpha_bar) / alpha_bar); 0 at t = 0."""
+def sigma_bar(alpha_bar: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """Noise over signal, of a whole schedule or of some levels: sqrt((1 - alpha_bar) / alpha_bar); 0 at t = 0."""
     return ((1 - alpha_bar) / alpha_bar).sqrt()
 
 
@@ -148,7 +148,7 @@ def flow_error(
         ValueError: if ``levels`` do not rise within 1..T.
     """
     levels = check_levels(levels, len(alpha_bar) - 1)
-    x_t = torch.ones(1, dtype=torch.float64)
+    x_t = torch.ones(1, 1, dtype=torch.float64)
     exact = gaussian_flow(x_t, alpha_bar[levels[-1]].item(), 1.0, variance)
     for t, s in zip(reversed(levels), [*reversed(levels[:-1]), 0], strict=True):
         x_t = step(x_t, gaussian_eps(x_t, alpha_bar[t].item(), variance), t, s, alpha_bar)
