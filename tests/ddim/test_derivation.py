@@ -7,10 +7,11 @@ import pytest
 import sympy as sp
 import torch
 
+from lib.ddim import ddim_step, eta_sigma, euler_step, forward_kernel, gaussian_flow, loss_weight, q_sigma, sigma_hat
 from lib.ddim.derivation import DDIM
 from lib.ddim.derivation.quantities import Q, schedule, sqrt
 from lib.ddpm.derivation import DDPM
-from lib.ddpm.forward import posterior, predict_x_0
+from lib.ddpm.forward import predict_x_0
 from lib.ddpm.schedules import linear
 
 
@@ -54,19 +55,42 @@ def test_the_zoom_goes_from_eight_lines_to_every_step():
     assert len(DDIM.to_markdown(8).split("$$")) == 2 * 8 + 1
 
 
-def test_the_formulas_are_those_of_ddpm_in_the_library():
-    """At eta 1 the step between neighbours has DDPM's posterior mean and variance, at every level of the schedule."""
-    bars = schedule()[1]
-    alpha_bar = linear(1000)
-    x_t, eps = np.random.default_rng(0).standard_normal((2, 999))
-    t = torch.arange(2, 1001)  # at t = 1 the formula is 0/0 for the library's own reasons: its variance is 0
-    below, level = bars[1:-1], bars[2:]
-    std = Q.eta_std(below, level, 1.0)
-    x_0_hat = predict_x_0(torch.from_numpy(x_t), torch.from_numpy(eps), t, alpha_bar)
-    built = posterior(x_0_hat, torch.from_numpy(x_t), t, alpha_bar)
-    np.testing.assert_allclose(Q.x_0_hat(x_t, eps, level), x_0_hat.numpy(), rtol=1e-8)
-    np.testing.assert_allclose(Q.step(x_t, eps, below, level, std, 0.0), built.mean.numpy(), rtol=1e-8, atol=1e-10)
-    np.testing.assert_allclose(std**2, built.variance.numpy(), rtol=1e-8)
+def test_the_formulas_are_those_of_the_library():
+    """What is derived here is what the chapter samples with, between neighbours and between levels far apart."""
+    bars, alpha_bar = schedule()[1], linear(1000)
+    x_0, x_t, eps, z = torch.randn(4, 900, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    t = torch.arange(101, 1001)
+    for s in (t - 1, t - 100):
+        below, level = bars[s], bars[t]
+        std = Q.eta_std(below, level, 0.7)
+        pairs = {
+            "eta": (eta_sigma(alpha_bar, t, s, 0.7), std),
+            "sigma_hat": (sigma_hat(alpha_bar, t, s), Q.sigma_hat(below, level)),
+            "mean": (
+                q_sigma(x_0, x_t, t, alpha_bar, torch.from_numpy(std), s).mean,
+                Q.mean(x_0.numpy(), x_t.numpy(), below, level, std**2),
+            ),
+            "step": (
+                ddim_step(x_t, eps, t, s, alpha_bar, z, eta=0.7),
+                Q.step(x_t.numpy(), eps.numpy(), below, level, std, z.numpy()),
+            ),
+            "euler": (
+                euler_step(x_t, eps, t, s, alpha_bar) / torch.from_numpy(below).sqrt(),
+                Q.euler(x_t.numpy() / sqrt(level), eps.numpy(), Q.sigma_bar(below), Q.sigma_bar(level)),
+            ),
+            "x_0_hat": (predict_x_0(x_t, eps, t, alpha_bar), Q.x_0_hat(x_t.numpy(), eps.numpy(), level)),
+        }
+        weights = s > 0  # at s = 0 there is no fresh noise, and the weight of the loss is infinite
+        t_w, s_w, std_w = t[weights], s[weights], torch.from_numpy(std)[weights]
+        below, level, std = below[weights], level[weights], std[weights]
+        kernel = forward_kernel(alpha_bar, t_w, std_w, s_w)
+        for name, built, derived in zip(kernel._fields, kernel, Q.forward_kernel(below, level, std**2), strict=True):
+            pairs[name] = built, derived
+        pairs["weight"] = loss_weight(alpha_bar, t_w, std_w, s_w), Q.loss_weight(below, level, std**2)
+        for name, (built, derived) in pairs.items():
+            np.testing.assert_allclose(built.numpy(), derived, rtol=1e-7, atol=1e-9, err_msg=name)
+    flow = gaussian_flow(x_t, bars[900], bars[400], 0.25)
+    np.testing.assert_allclose(flow.numpy(), Q.flow(x_t.numpy(), bars[400], bars[900], 0.25), rtol=1e-12)
 
 
 right = {name: getattr(Q, name) for name in Q._named}

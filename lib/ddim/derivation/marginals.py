@@ -5,7 +5,7 @@ import sympy as sp
 
 from lib.ddim.derivation.quantities import SHARES, X_0, Q, bar_s, bar_t, exactly, schedule
 from lib.ddpm.derivation.quantities import Q as DDPM
-from lib.ddpm.derivation.quantities import alpha, alpha_bar, alpha_bar_prev, beta, sigma, x_0, x_prev, x_t
+from lib.ddpm.derivation.quantities import alpha, alpha_bar, alpha_bar_prev, beta, sigma, x_0, x_prev
 from lib.derivation import Gaussian, Steps, differ, gaussian, normal_density, quadrature, together
 
 steps = Steps()

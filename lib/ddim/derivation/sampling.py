@@ -27,7 +27,7 @@ from lib.ddpm.derivation.quantities import (
     x_t,
     z,
 )
-from lib.derivation import Gaussian, Steps, at_most, differ, gaussian, numeric, symbolic, together
+from lib.derivation import Gaussian, Steps, at_most, gaussian, numeric, symbolic, together
 
 steps = Steps()
 bar_u = sp.Symbol("bar_u", positive=True)  # a level between s and t
