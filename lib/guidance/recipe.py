@@ -111,7 +111,7 @@ def evaluate_groups(model: nn.Module, every: int = 1) -> dict[str, float]:
 
 @torch.no_grad()
 def evaluate_classifier(model: nn.Module, *, name: str, num: int = 500) -> dict[str, float]:
-    """Share of right labels at several levels, for ``num`` new shapes or all held-out emoji; and of the largest class."""
+    """Share of right labels at several levels, for new shapes or all held-out emoji; and of guessing."""
     generator = step_generator(0, 0, f"evaluation of {name}")
     if name == "noisy_classifier_shapes":
         x_0, y = shapes_batch(0, generator, batch_size=num)

@@ -214,7 +214,7 @@ def mean_guided_step(
     return classifier_guided_mean(x_s, variance if s else 0.0, grad, guidance_scale)
 
 
-def labels_for(y: int | Int[Tensor, " B"], t: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
+def labels_for(y: int | Int[Tensor, " n"], t: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
     """One label for each row, from one for all or one for each.
 
     Raises:
