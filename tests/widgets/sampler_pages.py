@@ -3,7 +3,9 @@
 import numpy as np
 import torch
 
-from lib.widgets import FrameExplorer
+from lib.data import mixture, points
+from lib.ddpm import schedules
+from lib.widgets import FrameExplorer, GuidanceField, StepsExplorer
 
 STEPS, ETA, NAMES = [1, 5, 20], [0.0, 0.5, 1.0, 2.0], ["left", "right"]
 
@@ -24,3 +26,17 @@ def frame_explorer(**changes) -> FrameExplorer:
     }
     axes = {"steps": STEPS, "eta": ETA, "picture": NAMES}
     return FrameExplorer(frames(), axes, **{**settings, **changes})
+
+
+def steps_explorer(**changes) -> StepsExplorer:
+    """A finite set and a mixture, 50 levels, five steps."""
+    moons = points("two_moons", 60, torch.Generator().manual_seed(0))
+    data = {"moons": moons, "clouds": mixture("gaussians8")}
+    return StepsExplorer(data, schedules.shortened_linear(50), **{"num_steps": 5, "seed": 3, **changes})
+
+
+def guidance_field(**changes) -> GuidanceField:
+    """Three clouds in two classes, 40 levels, half way."""
+    classes = {"wide": [0], "others": [1, 2]}
+    alpha_bar = schedules.shortened_linear(40)
+    return GuidanceField(mixture("mixture"), classes, alpha_bar, **{"guidance_scale": 3.0, "seed": 2, **changes})
