@@ -55,9 +55,7 @@ def alpha_for_alpha_bar(
     return right + (alpha_s.sqrt() - alpha_bar[s].sqrt()).to(x_t.dtype) * x_0_hat
 
 
-def level_after(
-    step: Step, t: int, s: int, alpha_bar: Float[Tensor, " levels"], **settings
-) -> tuple[float, float]:
+def level_after(step: Step, t: int, s: int, alpha_bar: Float[Tensor, " levels"], **settings) -> tuple[float, float]:
     """What one step with the true noise makes of a level: the factor before x_0, and the variance around it.
 
     Both are exact, from three calls with ones and zeros. Right are sqrt(alpha_bar_s) and 1 - alpha_bar_s.

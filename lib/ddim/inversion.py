@@ -105,9 +105,7 @@ def round_trip(
 
     Source: Song et al. 2020, arXiv:2010.02502, section 5.4 and Table 2.
     """
-    walk = invert(
-        model, x_0, alpha_bar, levels, target=target, ask_above=ask_above, num_corrections=num_corrections
-    )
+    walk = invert(model, x_0, alpha_bar, levels, target=target, ask_above=ask_above, num_corrections=num_corrections)
     x_T = last(walk).x_t
     back = last(sample(model, x_0.shape, alpha_bar, levels=levels, target=target, x_T=x_T)).x_t
     return RoundTrip(x_T, back, rearrange((back - x_0).square(), "b ... -> b (...)").mean(dim=1))

@@ -90,6 +90,4 @@ SPACINGS = {
 
 def _check(num_timesteps: int, num_steps: int, fewest: int = 1) -> None:
     if not fewest <= num_steps <= num_timesteps:
-        raise ValueError(
-            f"num_steps must lie in {fewest}..{num_timesteps}, the levels that there are, got {num_steps}"
-        )
+        raise ValueError(f"num_steps must lie in {fewest}..{num_timesteps}, the levels that there are, got {num_steps}")

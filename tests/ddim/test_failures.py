@@ -85,9 +85,7 @@ def test_told_the_index_samples_explode_and_with_all_levels_nothing_is_wrong():
     assert spread[1] > 3 * spread[0]
     short = schedules.shortened_linear(50)
     model, every = ExactModel(mixture("mixture"), short), range(1, 51)
-    right, same = (
-        last(sample(m, (20, 2), short, generator())).x_t for m in (model, IndexForLevel(model, every))
-    )
+    right, same = (last(sample(m, (20, 2), short, generator())).x_t for m in (model, IndexForLevel(model, every)))
     assert torch.equal(right, same)
 
 

@@ -105,9 +105,7 @@ def test_after_clipping_the_two_estimates_still_add_up_to_x_t():
 def test_a_second_half_of_the_channels_is_left_aside():
     """A network with a learned variance can be sampled too."""
     x_t, output = normal(3, 2, 4, 4), normal(3, 4, 4, 4, seed=1)
-    torch.testing.assert_close(
-        ddim_step(x_t, output, 9, 5, ALPHA_BAR), ddim_step(x_t, output[:, :2], 9, 5, ALPHA_BAR)
-    )
+    torch.testing.assert_close(ddim_step(x_t, output, 9, 5, ALPHA_BAR), ddim_step(x_t, output[:, :2], 9, 5, ALPHA_BAR))
 
 
 def test_a_batch_of_levels_is_a_batch_of_steps():
@@ -118,9 +116,7 @@ def test_a_batch_of_levels_is_a_batch_of_steps():
         together = ddim_step(x_t, output, t, s, ALPHA_BAR, eps, **settings)
         for row in range(3):
             alone = {key: value if key == "eta" else value[row] for key, value in settings.items()}
-            step = ddim_step(
-                x_t[[row]], output[[row]], t[row].item(), s[row].item(), ALPHA_BAR, eps[[row]], **alone
-            )
+            step = ddim_step(x_t[[row]], output[[row]], t[row].item(), s[row].item(), ALPHA_BAR, eps[[row]], **alone)
             torch.testing.assert_close(together[[row]], step)
 
 
@@ -175,9 +171,7 @@ def test_both_ends_of_the_family_land_on_the_variance_of_the_data_the_one_withou
     """Gaussian data: 200 steps lack less than 3 % without noise and more than 6 % with it; 50 steps lack far more."""
     none, full = (variance_at_the_end(eta, 200) for eta in (0.0, 1.0))
     assert 0.97 * 0.25 < none < 0.25 and 0.9 * 0.25 < full < 0.94 * 0.25
-    assert all(
-        0.25 - variance_at_the_end(eta, 50) > 3 * (0.25 - now) for eta, now in ((0.0, none), (1.0, full))
-    )
+    assert all(0.25 - variance_at_the_end(eta, 50) > 3 * (0.25 - now) for eta, now in ((0.0, none), (1.0, full)))
 
 
 @pytest.mark.parametrize(("t", "s"), [(50, 49), (100, 20)])

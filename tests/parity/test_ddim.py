@@ -98,9 +98,7 @@ def test_whole_walks_equal_theirs(name, num_steps, target, eta):
     x_T = normal(2, 3, 4, 4)
     settings = {"levels": SPACING[name](1000, num_steps), "eta": eta, "target": target, "clip": True, "x_T": x_T}
     ours = last(sample(model, x_T.shape, ALPHA_BAR, torch.Generator().manual_seed(7), **settings)).x_t
-    theirs = their_walk(
-        scheduler, x_T, torch.Generator().manual_seed(7), eta=eta, use_clipped_model_output=True
-    )
+    theirs = their_walk(scheduler, x_T, torch.Generator().manual_seed(7), eta=eta, use_clipped_model_output=True)
     assert gap(ours, theirs) <= TOLERANCE
 
 
