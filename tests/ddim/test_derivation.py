@@ -58,7 +58,7 @@ def test_the_zoom_goes_from_eight_lines_to_every_step():
 def test_the_formulas_are_those_of_the_library():
     """What is derived here is what the chapter samples with, between neighbours and between levels far apart."""
     bars, alpha_bar = schedule()[1], linear(1000)
-    x_0, x_t, eps, z = torch.randn(4, 900, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x_0, x_t, eps, z = torch.randn(4, 900, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     t = torch.arange(101, 1001)
     for s in (t - 1, t - 100):
         below, level = bars[s], bars[t]
@@ -68,17 +68,20 @@ def test_the_formulas_are_those_of_the_library():
             "sigma_hat": (sigma_hat(alpha_bar, t, s), Q.sigma_hat(below, level)),
             "mean": (
                 q_sigma(x_0, x_t, t, alpha_bar, torch.from_numpy(std), s).mean,
-                Q.mean(x_0.numpy(), x_t.numpy(), below, level, std**2),
+                Q.mean(x_0.numpy().ravel(), x_t.numpy().ravel(), below, level, std**2),
             ),
             "step": (
                 ddim_step(x_t, eps, t, s, alpha_bar, z, eta=0.7),
-                Q.step(x_t.numpy(), eps.numpy(), below, level, std, z.numpy()),
+                Q.step(x_t.numpy().ravel(), eps.numpy().ravel(), below, level, std, z.numpy().ravel()),
             ),
             "euler": (
-                euler_step(x_t, eps, t, s, alpha_bar) / torch.from_numpy(below).sqrt(),
-                Q.euler(x_t.numpy() / sqrt(level), eps.numpy(), Q.sigma_bar(below), Q.sigma_bar(level)),
+                euler_step(x_t, eps, t, s, alpha_bar) / torch.from_numpy(below)[:, None].sqrt(),
+                Q.euler(x_t.numpy().ravel() / sqrt(level), eps.numpy().ravel(), Q.sigma_bar(below), Q.sigma_bar(level)),
             ),
-            "x_0_hat": (predict_x_0(x_t, eps, t, alpha_bar), Q.x_0_hat(x_t.numpy(), eps.numpy(), level)),
+            "x_0_hat": (
+                predict_x_0(x_t, eps, t, alpha_bar),
+                Q.x_0_hat(x_t.numpy().ravel(), eps.numpy().ravel(), level),
+            ),
         }
         weights = s > 0  # at s = 0 there is no fresh noise, and the weight of the loss is infinite
         t_w, s_w, std_w = t[weights], s[weights], torch.from_numpy(std)[weights]
@@ -88,9 +91,11 @@ def test_the_formulas_are_those_of_the_library():
             pairs[name] = built, derived
         pairs["weight"] = loss_weight(alpha_bar, t_w, std_w, s_w), Q.loss_weight(below, level, std**2)
         for name, (built, derived) in pairs.items():
-            np.testing.assert_allclose(built.numpy(), derived, rtol=1e-7, atol=1e-9, err_msg=name)
+            np.testing.assert_allclose(built.numpy().ravel(), derived.ravel(), rtol=1e-7, atol=1e-9, err_msg=name)
     flow = gaussian_flow(x_t, bars[900], bars[400], 0.25)
-    np.testing.assert_allclose(flow.numpy(), Q.flow(x_t.numpy(), bars[400], bars[900], 0.25), rtol=1e-12)
+    np.testing.assert_allclose(
+        flow.numpy().ravel(), Q.flow(x_t.numpy().ravel(), bars[400], bars[900], 0.25), rtol=1e-12
+    )
 
 
 right = {name: getattr(Q, name) for name in Q._named}

@@ -11,6 +11,7 @@ from lib.ddim.derivation.quantities import (
     best_noise,
     continuous_bar,
     exactly,
+    schedule,
 )
 from lib.ddpm.derivation.quantities import eps_hat, x_t, z
 from lib.derivation import Steps, at_most, numeric, symbolic, together
@@ -62,6 +63,7 @@ def _():
     factors = Q.collected(bar_s, bar_t)
     return together(
         exactly(sp.expand(made), sp.expand(moved)),
+        numeric(np.round(Q.sigma_bar(schedule()[1][1000])), 157),
         exactly((factors[0] * x_t + factors[1] * eps_hat) / sp.sqrt(bar_s), sp.expand(moved)),
     )
 
@@ -129,9 +131,11 @@ def _():
     def noise(x, bar):
         return (x - np.sqrt(bar) * 1.5) / np.sqrt(1 - bar)
 
+    exact = Q.flow(1.0, 1.0, continuous_bar(1.0), DATA_VARIANCE)
     return together(
         numeric(downwards(1, noise=noise), 1.5),
         numeric(np.round(euler_in_time(10, 1.0, noise) - 1.5, 3), 0.107),
+        at_most(abs(euler_in_time(20, 1.0, best_noise) - exact), abs(downwards(20) - exact)),
     )
 
 

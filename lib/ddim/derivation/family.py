@@ -57,7 +57,7 @@ def _():
     title="build it from the top",
 )
 def _():
-    r"""Any joint distribution may be unfolded from its last variable down, and the walk of DDPM too. But written
+    r"""Any joint distribution may be unfolded from its last variable down, the walk of DDPM too. But written
     like this, each factor is ours to choose: put in any other kernels, and it is still a distribution with the same
     $x_T$. Every factor may look at $x_0$."""
     paths = CHAIN.conditional(CHAIN.q, LATER, (0,))

@@ -123,6 +123,9 @@ def _():
     of_x_t = Q.weight_of_x_t(alpha_bar_prev, alpha_bar, tilde)
     of_x_prev, of_x_0, variance = Q.forward_kernel(alpha_bar_prev, alpha_bar, tilde)
     root = sp.sqrt(alpha)
+    size = sp.Symbol("size", positive=True)  # of sigma_t^2: the square of the factor is linear in it, so one size fits
+    square = sp.expand(Q.forward_kernel(bar_s, bar_t, size)[0] ** 2)
+    fits = (bar_t / bar_s - square.subs(size, 0)) / sp.diff(square, size)
     expected = DDPM.posterior_mean(1, 0, alpha, alpha_bar_prev), DDPM.posterior_mean(0, 1, alpha, alpha_bar_prev)
     picture = Q.weight_of_x_0(alpha_bar_prev, alpha_bar, tilde)
     return together(
@@ -131,6 +134,8 @@ def _():
         exactly(of_x_prev, root, of_squares=True),
         exactly(of_x_0.subs(of_x_prev, root), 0),
         exactly(variance, beta),
+        exactly(sp.diff(square, size, 2), 0),
+        exactly(fits, Q.beta_tilde(bar_s, bar_t)),
     )
 
 

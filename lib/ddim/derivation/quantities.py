@@ -12,7 +12,8 @@ from lib.ddpm.derivation.quantities import CHAIN, INSTANCE, X_0, schedule, sqrt
 from lib.derivation import Quantities, numeric, symbolic
 
 bar_s, bar_t = sp.symbols("bar_s bar_t", positive=True)
-LEVELS = {bar_s: 0.6, bar_t: 0.54}
+guess = sp.Symbol("f", real=True)  # of the picture
+LEVELS = {bar_s: 0.6, bar_t: 0.54, guess: -0.3}
 DATA_VARIANCE = 0.25  # of one-dimensional Gaussian data, for which everything is known
 SHARES = (0.0, 0.3, 0.9)  # of the largest variance that a step may have
 
@@ -110,6 +111,7 @@ __all__ = [
     "best_noise",
     "continuous_bar",
     "exactly",
+    "guess",
     "schedule",
     "sqrt",
 ]

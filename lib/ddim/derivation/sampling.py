@@ -202,8 +202,8 @@ def _():
 def _():
     r"""Let the whole sampler run on data from $\mathcal N(0,0.25)$, where the best $\epsilon_\theta$ is known and the
     variance of the samples can be followed exactly. Both ends of the slider come near, and nearer with more steps.
-    What is missing is not the network's fault but the price of long steps, and here noise pays more: with 20 steps
-    0.186 against 0.153."""
+    What is missing is not the network's fault but the price of long steps, and steps with noise pay more: with 20 of
+    them 0.186 against 0.153."""
     reached = [[variance_at_the_end(num_steps, eta) for eta in (0, 1)] for num_steps in (20, 200, 1000)]
     gaps = DATA_VARIANCE - np.array(reached)
     return together(

@@ -33,8 +33,8 @@ steps = Steps()
 )
 def _():
     r"""Read Bayes' rule the other way round. Two denoisers, one that knows the class and one that does not, contain a
-    classifier: where they disagree about the noise, the class matters. No classifier was trained for it, and no gradient
-    is computed: a difference of two answers is one."""
+    classifier: where they disagree about the noise, the class matters. Nobody trained it, and its gradient
+    is no more than a difference of two answers."""
     difference = Q.implicit_gradient(best_noise(GRID, WANTED), best_noise(GRID), BAR)
     return quadrature(difference, slope(log_verdict, GRID))
 
@@ -92,7 +92,7 @@ def _():
     r"""One would like to think that we sample from the data, sharpened. But to sharpen at level $t$ is not to noise
     what was sharpened at level 0, so the guided slopes of different levels do not belong to one process. For
     $x_0\sim\mathcal N(0,1)$ and $y\mid x_0\sim\mathcal N(x_0,1)$ the two variances are apart by
-    $\frac{s(1-s)\,\bar\alpha(1-\bar\alpha)}{(1+s)(2-\bar\alpha+s\bar\alpha)}$: 0 at $s=0$ and $s=1$ and nowhere else."""
+    $\frac{s(1-s)\,\bar\alpha(1-\bar\alpha)}{(1+s)(2-\bar\alpha+s\bar\alpha)}$: 0 at $s=0$ and $s=1$ only."""
     bar, scale = sp.symbols("bar s", positive=True)
     noised = Gaussian.of(0, 1).with_image([[sp.sqrt(bar)]], noise=[[1 - bar]])  # (x_0, x_t)
     joint = noised.image([[1, 0], [0, 1], [1, 0]], noise=sp.diag(0, 0, 1))  # (x_0, x_t, y)

@@ -57,10 +57,11 @@ def _():
     title="two forms, nearly one",
 )
 def _():
-    r"""Put the guided noise of G06 into DDPM's mean: a minus times a minus, and the root cancels. With $\Sigma=\beta_tI$
-    the mean form has $s\,\beta_tg$, so the two agree up to $1/\sqrt{\alpha_t}$, which is one percent at most on the
-    linear schedule. A plus in the noise form, or $\sigma_t$ for the root, agrees with nothing; at $t=500$ that root is 9.6
-    times $\sqrt{\beta_t}$. Without fresh noise only the noise form is left: $\Sigma=0$ would push nothing."""
+    r"""Put the guided noise of G06 into DDPM's mean: a minus times a minus, and the root cancels. With
+    $\Sigma=\beta_tI$ the mean form has $s\,\beta_tg$, so the two agree up to $1/\sqrt{\alpha_t}$, which is one
+    percent at most on the linear schedule. A plus in the noise form, or $\sigma_t$ for the root, agrees with nothing:
+    at $t=500$ that root is 9.6 times $\sqrt{\beta_t}$. Without fresh noise only the noise form is left: $\Sigma=0$
+    would push nothing."""
     by_noise = Q.mean_from_noise(x_t, Q.guided_eps(eps_hat, g, alpha_bar, s), alpha, alpha_bar)
     plain = Q.mean_from_noise(x_t, eps_hat, alpha, alpha_bar)
     by_mean = Q.guided_mean(plain, beta, g, s)
