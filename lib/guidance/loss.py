@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from lib.ddpm import q_sample, simple_loss
 from lib.ddpm.loss import draw_levels, noise_like
@@ -31,7 +31,7 @@ def drop_labels(
 
 
 def cfg_loss(
-    model: nn.Module,
+    model: Callable[..., Tensor],
     batch: LabelledBatch,
     generator: torch.Generator | None = None,
     *,

@@ -172,8 +172,8 @@ def modulate(
     return x * (1 + scale) + shift
 
 
-def combine_parts(logits: tuple[Float[Tensor, "B n"], ...]) -> Float[Tensor, "B K"]:
-    """Logits of whole labels from those of their parts, in the order y = num_second · first + second."""
+def combine_parts(logits: tuple[Tensor, ...]) -> Float[Tensor, "B K"]:
+    """Logits of whole labels from those of their parts, (B, n) each, in the order y = num_second · first + second."""
     whole, *others = logits
     for part in others:
         whole = rearrange(whole[:, :, None] + part[:, None, :], "b m n -> b (m n)")
