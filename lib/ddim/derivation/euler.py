@@ -56,8 +56,8 @@ def euler_in_time(num_steps, x, noise):
 )
 def _():
     r"""Divide I19 by $\sqrt{\bar\alpha_s}$. In $\bar x=x_0+\bar\sigma\epsilon$ the picture keeps its brightness and
-    only the noise grows, from 0 to about 157 at $t=1000$. And all the roots are gone: new value = old value + change
-    of $\bar\sigma$ times what the network says."""
+    only the noise grows, from 0 to about 157 at $t=1000$. And the roots have gone into the two new names: new
+    value = old value + change of $\bar\sigma$ times what the network says."""
     made = Q.step(x_t, eps_hat, bar_s, bar_t, sp.Integer(0), z) / sp.sqrt(bar_s)
     moved = Q.euler(x_t / sp.sqrt(bar_t), eps_hat, Q.sigma_bar(bar_s), Q.sigma_bar(bar_t))
     factors = Q.collected(bar_s, bar_t)

@@ -128,8 +128,8 @@ def variance_along(tau, share):
 def _():
     r"""Look back: no step from I03 on used that the two levels are neighbours. So write down the family for any
     rising list of levels; the network knows them all. The list holds *levels*, and it is $\tau_i$ that the network
-    and $\bar\alpha$ are asked for, not the position $i$. If the answer $\epsilon_\theta$ does not change on the
-    way, one long step is even the same as two short ones."""
+    and $\bar\alpha$ are asked for, not the position $i$. If $\sigma_t=0$ and the answer
+    $\epsilon_\theta$ does not change on the way, one long step is even the same as two short ones."""
     level = Gaussian.of(*DDPM.marginal(x_0, bar_t))
     slope = Q.weight_of_x_t(bar_s, bar_t, sigma**2)
     below = level.image([[slope]], shift=[Q.weight_of_x_0(bar_s, bar_t, sigma**2) * x_0], noise=[[sigma**2]])

@@ -70,7 +70,8 @@ def _():
 def _():
     r"""The paper of Ho and Salimans starts at the *conditional* answer and goes on by $w$; most later papers and
     programs start at the unconditional one. Both walk on the same line, with zero marks at different places: off is
-    $w=0$ or $s=1$. A three is not a three, so say which you mean."""
+    $w=0$ or $s=1$. A 3 on one slider is a 4 on the other, so say
+    which one you mean."""
     ours, theirs = Q.guide(eps_uncond, eps_cond, Q.from_w(w)), Q.guide_by_w(eps_uncond, eps_cond, w)
     confused = [f(0.5, -0.2, 3.0) for f in (Q.guide, Q.guide_by_w)]
     return together(
