@@ -73,7 +73,7 @@ def gram(maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C C"]:
     return einsum(maps, maps, "b c h w, b d h w -> b c d") / (c * h * w)
 
 
-def style_distance(images: Float[Tensor, "B 3 S S"], style: Float[Tensor, "1 3 S S"]) -> Float[Tensor, " B"]:
+def style_distance(images: Float[Tensor, "B 3 S S"], style: Float[Tensor, "n 3 S S"]) -> Float[Tensor, " B"]:
     """Squared distance of Gram matrices from those of one picture, in units of their own squared length, mean of maps.
 
     0 for the picture itself, and for any picture with the same textures elsewhere.

@@ -41,31 +41,46 @@ class BrokenGuided:
 
     Args:
         rule: takes what `lib.guidance.classifier_guided_eps` takes; with that one nothing is broken.
-        point: from (x_t, model_output, t, alpha_bar) to where the classifier is asked; x_t if not given.
+        ask: from (x_t, eps_hat, t, alpha_bar) to the point and the level that the classifier is asked about; x_t and t
+            if not given.
     """
 
     def __init__(
         self, model: Model, classifier: Classifier, y: int | Int[Tensor, " B"], guidance_scale: float, *,
         alpha_bar: Float[Tensor, " levels"], rule: Callable[..., Tensor] = classifier_guided_eps,
-        point: Callable[..., Tensor] | None = None,
+        ask: Callable[..., tuple[Tensor, Tensor]] | None = None,
     ):  # fmt: skip
         self.model, self.classifier, self.y, self.guidance_scale = model, classifier, y, guidance_scale
-        self.alpha_bar, self.rule, self.point = alpha_bar, rule, point
+        self.alpha_bar, self.rule, self.ask = alpha_bar, rule, ask
 
     def __call__(self, x_t: Float[Tensor, "B ..."], t: Int[Tensor, " B"]) -> Float[Tensor, "B ..."]:
         eps_hat = self.model(x_t, t)
-        asked = x_t if self.point is None else self.point(x_t, eps_hat, t, self.alpha_bar)
-        grad = log_prob_grad(self.classifier, asked, t, labels_for(self.y, t))
+        point, level = (x_t, t) if self.ask is None else self.ask(x_t, eps_hat, t, self.alpha_bar)
+        grad = log_prob_grad(self.classifier, point, level, labels_for(self.y, t))
         return self.rule(eps_hat, grad, t, self.alpha_bar, self.guidance_scale)
 
 
-def at_the_estimate(x_t: Tensor, eps_hat: Tensor, t: Level, alpha_bar: Float[Tensor, " levels"]) -> Tensor:
-    """Broken line: ``classifier(x_0_hat, t)``. The gradient is taken at the estimate and used as if at x_t.
+def as_if_clean(
+    x_t: Float[Tensor, "B ..."], eps_hat: Tensor, t: Int[Tensor, " B"], alpha_bar: Float[Tensor, " levels"]
+) -> tuple[Tensor, Tensor]:
+    """Broken line: ``clean_classifier(x_t)``. A classifier of clean pictures is shown noisy ones.
 
-    Neither the point is right, which no x_t of level t resembles, nor the derivative: the way from x_t to x_0_hat is
-    left out.
+    It knows nothing of noise, so it is far too sure of itself, and its gradient is far too strong: tens of times in the
+    middle of the chain, hundreds at its end.
     """
-    return predict_x_0(x_t, eps_hat, t, alpha_bar)
+    return x_t, torch.ones_like(t)
+
+
+def at_the_estimate(
+    x_t: Float[Tensor, "B ..."], eps_hat: Tensor, t: Int[Tensor, " B"], alpha_bar: Float[Tensor, " levels"]
+) -> tuple[Tensor, Tensor]:
+    """Broken line: ``grad(clean_classifier(x_0_hat), x_0_hat)``. The right picture for a classifier of clean pictures,
+    but the gradient is taken there and used at x_t.
+
+    The derivative of the estimate is left out. It is small where there is much noise, so that the gradient is as much
+    too strong; `lib.guidance.EnergyGuided` has it.
+    """
+    return predict_x_0(x_t, eps_hat, t, alpha_bar), torch.ones_like(t)
 
 
 def grad_agreement(found: Float[Tensor, "B ..."], right: Float[Tensor, "B ..."]) -> float:
@@ -124,8 +139,8 @@ def null_gap(model: nn.Module, x_t: Float[Tensor, "B ..."], t: Int[Tensor, " B"]
              y: Int[Tensor, " B"]) -> tuple[float, float]:  # fmt: skip
     """Mean squared error of the answer without the label and with it, for a model that answers eps.
 
-    After training without dropout (``drop_prob=0``) the row of the null label is what it was born as: the first number
-    is then much larger than the second. After a sound training they differ by a few per cent.
+    After training without dropout (``drop_prob=0``) the row of the null label is what it was born as, and the first
+    number is several times the second. After a sound training it is larger by no more than what the label tells.
     """
     with torch.no_grad():
         null = torch.full_like(y, model.null_label)

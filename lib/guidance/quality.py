@@ -66,7 +66,7 @@ def draw_cfg(model: nn.Module, y: Int[Tensor, " N"], guidance_scale: float, **se
     return draw(lambda labels: CFGModel(model, labels, guidance_scale), y, device=device, **settings)
 
 
-def pair_label(class_idx: Int[Tensor, " N"], colour_idx: Int[Tensor, " N"]) -> Int[Tensor, " N"]:
+def pair_label(class_idx: Int[Tensor, "*N"], colour_idx: Int[Tensor, "*N"]) -> Int[Tensor, "*N"]:
     """The label of a shape: ``len(COLOURS) · class + colour``, 36 in all."""
     return len(COLOURS) * class_idx + colour_idx
 
@@ -127,7 +127,7 @@ def group_accuracy(images: Float[Tensor, "N 3 S S"], y: Int[Tensor, " N"]) -> di
 
 
 def distances(
-    images: Float[Tensor, "N 3 S S"], real: Float[Tensor, "M 3 S S"], others: Float[Tensor, "N 3 S S"]
+    images: Float[Tensor, "N 3 S S"], real: Float[Tensor, "M 3 S S"], others: Float[Tensor, "n 3 S S"]
 ) -> dict[str, float]:
     """Fréchet distance of pictures to real ones over that of as many ``others``, also real; precision and recall.
 
