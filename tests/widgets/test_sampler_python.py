@@ -10,11 +10,13 @@ import torch
 from browser import missing
 from node import node_program
 from PIL import Image
-from sampler_pages import ETA, NAMES, STEPS, frame_explorer, frames
+from sampler_pages import ETA, NAMES, STEPS, frame_explorer, frames, guidance_field, steps_explorer
 
-from lib.widgets import FrameExplorer
+from lib.data import GaussianMixture, mixture
+from lib.ddpm import schedules
+from lib.widgets import FrameExplorer, GuidanceField, StepsExplorer
 
-MAKERS = {"frames": frame_explorer}
+MAKERS = {"frames": frame_explorer, "steps": steps_explorer, "guidance": guidance_field}
 AXES = {"steps": STEPS, "eta": ETA, "picture": NAMES}
 
 
@@ -148,3 +150,111 @@ def test_refused_moves_leave_the_explorer_as_it_was():
         with pytest.raises(ValueError, match="must"):
             move()
     assert (widget.place, widget.across, widget.down) == before
+
+
+# ---- the steps explorer
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("data", "spirals", "data must be one of"),
+        ("num_steps", 0, r"num_steps must lie in 1..50"),
+        ("num_steps", 51, r"num_steps must lie in 1..50"),
+        ("eta", 1.1, r"eta must lie in \[0, 1\]"),
+        ("eta", -0.1, r"eta must lie in \[0, 1\]"),
+        ("spacing", "linspace", "spacing must be one of evenly, quadratic, leading, trailing"),
+        ("seed", -1, "seed must lie in"),
+        ("own", [9.0, 0.0], "own must be two numbers"),
+    ],
+)
+def test_the_steps_explorer_refuses_and_stays_as_it_was(name, value, words):
+    """The message names what, the rule and the value; nothing changes."""
+    widget = steps_explorer()
+    before = getattr(widget, name)
+    with pytest.raises(ValueError, match=words):
+        setattr(widget, name, value)
+    assert getattr(widget, name) == before
+
+
+def test_what_is_given_at_first_is_set_and_the_starts_follow_the_seed():
+    """Every argument; the same seed gives the same noise, another another."""
+    widget = steps_explorer(num_steps=7, eta=0.5, sigma_hat=True, spacing="quadratic", name="clouds", seed=9)
+    assert (widget.num_steps, widget.eta, widget.sigma_hat) == (7, 0.5, True)
+    assert (widget.spacing, widget.data, widget.seed) == ("quadratic", "clouds", 9)
+    np.testing.assert_array_equal(widget.x_T, steps_explorer(seed=9).x_T)
+    assert np.abs(widget.x_T - steps_explorer().x_T).mean() > 0.5
+
+
+def test_its_preview_moves_the_particles():
+    """One step ends in the middle of the data, twenty on them: the pictures differ."""
+    assert (steps_explorer(num_steps=1).preview() != steps_explorer(num_steps=20).preview()).mean() > 0.01
+
+
+@pytest.mark.parametrize("num_levels", [9, 1001])
+def test_schedules_that_do_not_fit_are_refused(num_levels):
+    """10 to 1,000 steps."""
+    with pytest.raises(ValueError, match="alpha_bar must hold 10 to 1000 steps"):
+        StepsExplorer({"clouds": mixture("gaussians8")}, schedules.cosine(num_levels))
+
+
+# ---- the guidance field
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("wanted", "narrow", r"wanted must be one of \['wide', 'others'\]"),
+        ("guidance_scale", 10.5, r"guidance_scale must lie in \[0, 10\]"),
+        ("guidance_scale", -1.0, r"guidance_scale must lie in \[0, 10\]"),
+        ("t", 41, "t must lie in 0..40"),
+        ("field", "score", "field must be one of unconditional, conditional, difference, guided, none"),
+        ("seed", 2**31, "seed must lie in"),
+    ],
+)
+def test_the_guidance_field_refuses_and_stays_as_it_was(name, value, words):
+    """The message names what, the rule and the value; nothing changes."""
+    widget = guidance_field()
+    before = getattr(widget, name)
+    with pytest.raises(ValueError, match=words):
+        setattr(widget, name, value)
+    assert getattr(widget, name) == before
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        {"all": [0, 1, 2]},
+        {"a": [0], "b": [1]},
+        {"a": [0, 1], "b": [1, 2]},
+        {"a": [0, 1, 2], "b": []},
+        {"a": [0], "b": [1, 2, 3]},
+    ],
+    ids=["one class", "one left out", "one twice", "an empty class", "one too many"],
+)
+def test_every_component_belongs_to_one_class(classes):
+    """Otherwise the classes would not be what Bayes' rule needs."""
+    with pytest.raises(ValueError, match=r"each of 0..2 in exactly one"):
+        GuidanceField(mixture("mixture"), classes, schedules.cosine(40))
+
+
+def test_a_mixture_in_space_is_refused():
+    """The plane has two dimensions."""
+    solid = GaussianMixture(torch.ones(2) / 2, torch.eye(3)[:2], torch.eye(3).expand(2, 3, 3))
+    with pytest.raises(ValueError, match="mixture must lie in the plane"):
+        GuidanceField(solid, {"a": [0], "b": [1]}, schedules.cosine(40))
+
+
+def test_scale_1_is_the_class_and_0_the_mixture_and_w_counts_from_the_class():
+    """Finished particles: their share in the class, and their spread, which falls as the scale grows."""
+    widget = guidance_field(guidance_scale=0.0)
+    assert widget.w == -1 and widget.t == 20
+    data, shares, spreads = mixture("mixture"), [], []
+    for scale in (0.0, 1.0, 6.0):
+        widget.guidance_scale = scale
+        ends = torch.from_numpy(widget.particles(0))
+        shares.append((data.responsibilities(ends)[:, 0] > 0.5).double().mean().item())
+        spreads.append(ends.var(0).mean().sqrt().item())
+    assert shares[0] == pytest.approx(data.weights[0].item(), abs=0.12) and shares[1] > 0.9 and shares[2] > 0.99
+    assert spreads[1] == pytest.approx(data.covs[0, 0, 0].sqrt().item(), rel=0.15) and spreads[2] < 0.8 * spreads[1]
+    np.testing.assert_array_equal(widget.particles(40), widget.x_T)

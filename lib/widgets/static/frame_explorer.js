@@ -85,7 +85,7 @@ function render({ model, el }) {
     view.replaceChildren(...rows.map((row) => h("div", { class: "dw-frame-line" },
       ...(row === null ? [] : [h("div", { class: "dw-frame-head" }, `${axes[d].title} `, h("b", {}, axes[d].labels[row]))]),
       h("div", { class: "dw-frame-cells" }, ...cols.map((col) => {
-        const canvas = h("canvas", { class: "dw-picture dw-frame", role: "img", width, height }), below = h("span", { class: "dw-frame-numbers" });
+        const canvas = h("canvas", { class: "dw-picture dw-frame-picture", role: "img", width, height }), below = h("span", { class: "dw-frame-numbers" });
         cells.push({ row, col, canvas, below });
         const title = col === null ? [] : [...(named(a) ? [`${axes[a].title} `] : []), h("b", {}, axes[a].labels[col])];
         return h("figure", { class: "dw-figure" }, canvas, h("figcaption", {}, ...title, below));
