@@ -33,7 +33,7 @@ def to_sigma_bar(
     Raises:
         ValueError: if a level is outside 0..T.
 
-    Source: Song et al. 2020, arXiv:2010.02502, section 4.3; derivation S05.
+    Source: Song et al. 2020, arXiv:2010.02502, section 4.3; derivation I24, I25.
     """
     level = alpha_bar_at(alpha_bar, t, x_t, lowest=0)
     return x_t / level.sqrt().to(x_t.dtype), sigma_bar(level).to(x_t.dtype)
@@ -66,7 +66,7 @@ def euler_step(
     Raises:
         ValueError: if a level is outside 0..T.
 
-    Source: Song et al. 2020, arXiv:2010.02502, eqs. 13 and 14; derivation S06-S07.
+    Source: Song et al. 2020, arXiv:2010.02502, eqs. 13 and 14; derivation I24, I26.
     """
     x_bar, sigma_t = to_sigma_bar(x_t, t, alpha_bar)
     sigma_s = sigma_bar(alpha_bar_at(alpha_bar, s, x_t, lowest=0)).to(x_t.dtype)
@@ -91,7 +91,7 @@ def euler_in_t(
     Raises:
         ValueError: if not 0 <= s < t <= T.
 
-    Source: Song et al. 2020, arXiv:2011.13456, eq. 13 with their eq. 11; derivation S08.
+    Source: Song et al. 2020, arXiv:2011.13456, eq. 13 with their eq. 11; derivation I27.
     """
     level_pair(alpha_bar, t, s, x_t)
     level, before = alpha_bar_at(alpha_bar, t, x_t), alpha_bar_at(alpha_bar, t - 1, x_t, lowest=0)
@@ -117,7 +117,7 @@ def gaussian_flow(
     Raises:
         ValueError: if a number leaves its range.
 
-    Source: derivation I23; Song et al. 2020, arXiv:2011.13456, eq. 13, solved for Gaussian data.
+    Source: derivation I28; Song et al. 2020, arXiv:2011.13456, eq. 13, solved for Gaussian data.
     """
     if not (0 < alpha_bar_t <= 1 and 0 < alpha_bar_s <= 1 and variance > 0):
         raise ValueError(
