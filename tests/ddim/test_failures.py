@@ -93,7 +93,7 @@ def test_told_the_index_samples_explode_and_with_all_levels_nothing_is_wrong():
 def test_with_the_wrong_noise_the_error_of_a_round_trip_does_not_fall(broken):
     """The right inversion loses most of its error between 20 and 80 steps; a wrong noise leads to another picture."""
     data = cloud(0.25)
-    model, x_0 = ExactModel(data, ALPHA_BAR), data.sample(200, generator()).double()
+    model, x_0 = ExactModel(data, ALPHA_BAR), data.sample(20, generator()).double()
     errors = {
         rule: [error_after(rule, model, x_0, ALPHA_BAR, evenly(1000, num)) for num in (20, 80)]
         for rule in (invert, broken)

@@ -15,7 +15,7 @@ V = 0.25
 GAUSS = GaussianMixture(torch.ones(1), torch.zeros(1, 2), V * torch.eye(2)[None])
 
 
-def pictures(num: int = 50) -> torch.Tensor:
+def pictures(num: int = 10) -> torch.Tensor:
     return GAUSS.sample(num, torch.Generator().manual_seed(0)).double()
 
 
@@ -49,7 +49,7 @@ def test_the_error_of_a_round_trip_falls_with_the_number_of_steps(ask_above):
     x_0, model = pictures(), ExactModel(GAUSS, ALPHA_BAR)
     errors = [
         round_trip(model, x_0, ALPHA_BAR, evenly(1000, num), ask_above=ask_above).error.mean().sqrt().item()
-        for num in (25, 50, 100)
+        for num in (20, 40, 80)
     ]
     assert errors[0] > 1.5 * errors[1] > 1.5**2 * errors[2]
 
@@ -117,7 +117,7 @@ def test_the_round_trip_returns_noise_pictures_and_their_difference():
 
 def test_the_noise_of_a_round_trip_has_variance_one():
     """Gaussian data have to end as standard normal noise, or it is no noise the sampler knows."""
-    x_T = last(invert(ExactModel(GAUSS, ALPHA_BAR), pictures(2000), ALPHA_BAR, evenly(1000, 100))).x_t
+    x_T = last(invert(ExactModel(GAUSS, ALPHA_BAR), pictures(2000), ALPHA_BAR, evenly(1000, 50))).x_t
     assert x_T.var().item() == pytest.approx(1, rel=0.1)
 
 
