@@ -170,7 +170,7 @@ RECIPES = {
             note="Emoji at 32 pixels, told the group except one time in seven.",
         ),
         classifier(
-            "noisy_classifier_shapes", PARTS, 0.0, 2000, batch_fn=shapes_batch, data_hash="drawn by lib.data.shapes",
+            "noisy_classifier_shapes", PARTS, 0.0, 3600, batch_fn=shapes_batch, data_hash="drawn by lib.data.shapes",
             note="Class and colour of one shape, from pictures at any level of noise.",
         ),
         classifier(
