@@ -102,6 +102,7 @@ def test_the_judge_of_groups_is_right_for_most_held_out_emoji():
     assert (read_group(all_pictures(32)[::20]) == groups()[::20]).double().mean() > 0.97
 
 
+@pytest.mark.filterwarnings("ignore:.*cannot fill a covariance")
 def test_real_pictures_are_at_distance_1_of_real_pictures():
     """As far away as others of their kind; pictures of noise are further, and cover nothing."""
     real, others, more = real_shapes(160, 1), real_shapes(40, 2), real_shapes(40, 3)
@@ -128,6 +129,7 @@ def test_samples_follow_from_the_seed_and_each_label_has_its_picture():
     draw(lambda labels: CFGModel(model, labels, 1.0), y, **settings)
 
 
+@pytest.mark.filterwarnings("ignore:.*cannot fill a covariance")
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_card_gets_its_numbers_from_an_untrained_network(name, monkeypatch):
     """Everything that `evaluate` names, in seconds, and all of it JSON; nobody guesses right but by chance."""

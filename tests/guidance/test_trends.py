@@ -51,6 +51,7 @@ def test_passes_are_counted_for_every_kind_of_guidance(tiny):
     assert passes == [1, 1, 2, 3]
 
 
+@pytest.mark.filterwarnings("ignore:.*cannot fill a covariance")
 @pytest.mark.parametrize("data", ["shapes", "emoji"])
 def test_a_cell_gives_every_number(data, tiny):
     """Accuracy, distance, precision, recall, cost; JSON."""
