@@ -50,9 +50,8 @@ def slerp(a: Float[Tensor, "B ..."], b: Float[Tensor, "B ..."], share: float | T
     if (angle > torch.pi - NEARLY_PARALLEL).any():
         raise ValueError("a and b must not point in opposite directions, which no single arc joins")
     angle = angle.reshape(-1, *[1] * (a.ndim - 1))
-    wide = angle.clamp(min=NEARLY_PARALLEL)
-    of_a = torch.where(angle < NEARLY_PARALLEL, 1 - share, torch.sin((1 - share) * wide) / torch.sin(wide))
-    of_b = torch.where(angle < NEARLY_PARALLEL, share.double(), torch.sin(share * wide) / torch.sin(wide))
+    of_a = torch.where(angle < NEARLY_PARALLEL, 1 - share, torch.sin((1 - share) * angle) / torch.sin(angle))
+    of_b = torch.where(angle < NEARLY_PARALLEL, share.double(), torch.sin(share * angle) / torch.sin(angle))
     return of_a.to(a.dtype) * a + of_b.to(a.dtype) * b
 
 
