@@ -349,7 +349,8 @@ def test_on_a_phone_a_finger_moves_everything_and_nothing_overflows(browser, sit
         assert float(scale.input_value()) > 8
         assert not too_wide(page)
         sizes = page.evaluate("""() => [...document.querySelectorAll(".dw button, .dw input, .dw select, .dw-check")]
-          .filter((e) => e.type !== "checkbox").map((e) => e.getBoundingClientRect()).filter((r) => r.width).map((r) => Math.min(r.height, r.width))""")
+          .filter((e) => e.type !== "checkbox").map((e) => e.getBoundingClientRect())
+          .filter((r) => r.width).map((r) => Math.min(r.height, r.width))""")
         assert min(sizes) >= 32
     assert seen.clean()
 

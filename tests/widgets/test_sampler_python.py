@@ -12,9 +12,10 @@ from node import node_program
 from PIL import Image
 from sampler_pages import ETA, NAMES, STEPS, frame_explorer, frames, guidance_field, steps_explorer
 
-from lib.data import GaussianMixture, mixture
+from lib.data import GaussianMixture, emoji, mixture
 from lib.ddpm import schedules
 from lib.widgets import FrameExplorer, GuidanceField, StepsExplorer
+from lib.widgets import frame_explorer as frame_explorer_module
 
 MAKERS = {"frames": frame_explorer, "steps": steps_explorer, "guidance": guidance_field}
 AXES = {"steps": STEPS, "eta": ETA, "picture": NAMES}
@@ -129,11 +130,20 @@ def test_pictures_and_axes_that_do_not_fit_are_refused(pictures, axes, words):
         FrameExplorer(pictures, axes)
 
 
-def test_pictures_that_would_make_the_page_heavy_are_refused():
-    """Noise does not pack: 150 pictures of 64 x 64 are more than a megabyte; a lossy sheet is taken."""
-    noise = torch.randint(256, (150, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    with pytest.raises(ValueError, match="quality=80"):
-        FrameExplorer(noise, {"picture": range(150)})
+def test_pictures_that_would_make_the_page_heavy_are_refused(monkeypatch):
+    """Noise does not pack; with a limit of a kilobyte a lossy sheet still fits."""
+    monkeypatch.setattr(frame_explorer_module, "MAX_BYTES", 1000)
+    with pytest.raises(ValueError, match="frames must pack into 1 kB, got [2-9] kB; set quality=80"):
+        FrameExplorer(frames(), AXES)
+    FrameExplorer(frames(), AXES, quality=1)
+
+
+def test_a_grid_of_steps_and_eta_stays_small():
+    """Five by five by six pictures of 32 x 32 pixels: less than 400 kB of page, though no two are alike."""
+    pictures = emoji(32).images[::20][:150].reshape(5, 5, 6, 3, 32, 32)
+    frames_ = ((pictures + 1) * 127.5).round().to(torch.uint8)
+    axes = {"steps": [10, 20, 50, 100, 1000], "eta": [0, 0.2, 0.5, 1, "σ̂"], "picture": range(1, 7)}
+    assert len(FrameExplorer(frames_, axes).static_html()) < 400_000
 
 
 def test_refused_moves_leave_the_explorer_as_it_was():
