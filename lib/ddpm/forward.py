@@ -96,9 +96,7 @@ def posterior_coefficients(
     Raises:
         ValueError: if not 0 <= s < t <= T.
     """
-    above, below = alpha_bar_at(alpha_bar, t, like, lowest=1), alpha_bar_at(alpha_bar, s, like, lowest=0)
-    if not (below > above).all():
-        raise ValueError(f"s must be a cleaner level than t, got s = {_show(s)} and t = {_show(t)}")
+    above, below = level_pair(alpha_bar, t, s, like)
     alpha = above / below  # of the one step that leads from s to t
     to_x_0 = below.sqrt() * (1 - alpha) / (1 - above)
     to_x_t = alpha.sqrt() * (1 - below) / (1 - above)
@@ -199,6 +197,20 @@ def alpha_bar_at(
     if t.numel() and (t.min() < lowest or t.max() >= len(alpha_bar)):
         raise ValueError(f"levels must lie in {lowest}..{len(alpha_bar) - 1}, got {_show(t)}")
     return alpha_bar.double()[t].reshape(-1, *[1] * (like.ndim - 1)).to(like.device)
+
+
+def level_pair(
+    alpha_bar: Float[Tensor, " levels"], t: Level, s: Level, like: Float[Tensor, "B ..."]
+) -> tuple[Float[Tensor, "b ..."], Float[Tensor, "b ..."]]:
+    """alpha_bar_t and alpha_bar_s in float64 for a step from level t down to level s, shaped to meet ``like``.
+
+    Raises:
+        ValueError: if not 0 <= s < t <= T.
+    """
+    above, below = alpha_bar_at(alpha_bar, t, like, lowest=1), alpha_bar_at(alpha_bar, s, like, lowest=0)
+    if not (below > above).all():
+        raise ValueError(f"s must be a cleaner level than t, got s = {_show(s)} and t = {_show(t)}")
+    return above, below
 
 
 def signal_and_noise(

@@ -43,6 +43,8 @@ class UNet(nn.Module):
     Source: Ho et al. 2020, arXiv:2006.11239, appendix B; Ronneberger et al. 2015, arXiv:1505.04597 (the U).
     """
 
+    residual_block: type[nn.Module] = ResBlock
+
     def __init__(
         self,
         in_channels: int = 3,
@@ -65,17 +67,17 @@ class UNet(nn.Module):
 
         def stage(width_in: int, width: int, resolution: int, *more: nn.Module) -> Stage:
             attention = [SelfAttention(width, num_heads)] if resolution in attention_resolutions else []
-            return Stage(ResBlock(width_in, width, emb_dim, dropout), *attention, *more)
+            return Stage(self.residual_block(width_in, width, emb_dim, dropout), *attention, *more)
 
         stages = [
             (channels * multiplier, resolution) for multiplier, resolution in zip(multipliers, resolutions, strict=True)
         ]
-        self.down, widths = _way_down(Stem(num_values, channels), channels, stages, num_res_blocks, stage)
+        self.down, widths = way_down(Stem(num_values, channels), channels, stages, num_res_blocks, stage)
         width = widths[-1]
         self.middle = Stage(
-            ResBlock(width, width, emb_dim, dropout),
+            self.residual_block(width, width, emb_dim, dropout),
             SelfAttention(width, num_heads),
-            ResBlock(width, width, emb_dim, dropout),
+            self.residual_block(width, width, emb_dim, dropout),
         )
         self.up = _way_up(widths, stages, num_res_blocks, stage)
         self.out = Out(channels * multipliers[0], num_values * (2 if learned_variance else 1))
@@ -86,10 +88,13 @@ class UNet(nn.Module):
         return self.time_embedding(t)
 
     def forward(self, x_t: Float[Tensor, "B C S S"], t: Int[Tensor, " B"]) -> Float[Tensor, "B K S S"]:
+        return self.answer(x_t, self.embed(t))
+
+    def answer(self, x_t: Float[Tensor, "B C S S"], emb: Float[Tensor, "B E"]) -> Float[Tensor, "B K S S"]:
+        """The way down, through the middle and up; ``emb`` is (B, 4 · channels), see `embed`."""
         if x_t.shape[1:] != (self.in_channels, self.size, self.size):
             expected = f"(B, {self.in_channels}, {self.size}, {self.size})"
             raise ValueError(f"x_t must have shape {expected}, got {tuple(x_t.shape)}")
-        emb = self.embed(t)  # (B, 4 · channels)
         p = self.patch_size
         x = rearrange(x_t, "b c (h p) (w q) -> b (c p q) h w", p=p, q=p).contiguous(memory_format=torch.channels_last)
         kept = []
@@ -102,7 +107,7 @@ class UNet(nn.Module):
         return rearrange(self.out(x), "b (c p q) h w -> b c (h p) (w q)", p=p, q=p).contiguous()
 
 
-def _way_down(
+def way_down(
     stem: nn.Module, width: int, stages: list[tuple[int, int]], num_res_blocks: int, stage: Callable[..., Stage]
 ) -> tuple[nn.ModuleList, list[int]]:
     """Blocks of the way down, and the width of the output of each; ``stages`` are (width, resolution)."""
@@ -154,7 +159,10 @@ class PointMLP(nn.Module):
         return self.time_embedding(t)
 
     def forward(self, x_t: Float[Tensor, "B D"], t: Int[Tensor, " B"]) -> Float[Tensor, "B K"]:
-        emb = self.embed(t)
+        return self.answer(x_t, self.embed(t))
+
+    def answer(self, x_t: Float[Tensor, "B D"], emb: Float[Tensor, "B H"]) -> Float[Tensor, "B K"]:
+        """Through all layers, each told ``emb``."""
         x = self.stem(x_t)  # (B, hidden)
         for layer in self.layers:
             x = x + layer(nn.functional.silu(x + emb))

@@ -1,5 +1,7 @@
 """How good samples are: distance to the data in units of new pictures, how much of the data is reached, and copying."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -29,16 +31,25 @@ def draw(
     chunk: int = 64,
 ) -> Float[Tensor, "N 3 S S"]:
     """``num`` pictures from a model, in [-1, 1], some at a time; each chunk has noise of its own from the seed."""
-    device = next(model.parameters()).device
-    levels, found = spaced(len(alpha_bar) - 1, num_steps), []
+    levels = spaced(len(alpha_bar) - 1, num_steps)
+
+    def walk(size_of_chunk: int, generator: torch.Generator) -> Tensor:
+        shape = (size_of_chunk, 3, size, size)
+        states = sample(model, shape, alpha_bar, generator, levels=levels, target=target, variance=variance, clip=True)
+        return last(states).x_t
+
+    return in_chunks(walk, num, next(model.parameters()).device, seed, chunk)
+
+
+def in_chunks(
+    walk: Callable[[int, torch.Generator], Tensor], num: int, device: torch.device, seed: int = 0, chunk: int = 64
+) -> Float[Tensor, "N 3 S S"]:
+    """``num`` finished pictures of ``walk(how_many, generator)`` in [-1, 1], each chunk with noise of its own."""
+    found = []
     for first in range(0, num, chunk):
         generator = step_generator(seed, first, "samples", device)
-        shape = (min(chunk, num - first), 3, size, size)
         with autocast("auto", device):
-            states = sample(
-                model, shape, alpha_bar, generator, levels=levels, target=target, variance=variance, clip=True
-            )
-            found.append(last(states).x_t.float().clamp(-1, 1).cpu())
+            found.append(walk(min(chunk, num - first), generator).float().clamp(-1, 1).cpu())
     return torch.cat(found)
 
 

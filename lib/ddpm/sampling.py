@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lib.ddpm.forward import Level, alpha_bar_at, posterior, predict_eps, predict_x_0
+from lib.ddpm.schedules import check_levels
 
 Model = Callable[[Tensor, Tensor], Tensor]
 
@@ -171,9 +172,7 @@ def sample(
 
     Source: Ho et al. 2020, arXiv:2006.11239, algorithm 2.
     """
-    levels = list(range(1, len(alpha_bar)) if levels is None else levels)
-    if not levels or levels != sorted(set(levels)) or levels[0] < 1 or levels[-1] >= len(alpha_bar):
-        raise ValueError(f"levels must rise within 1..{len(alpha_bar) - 1}, got {levels}")
+    levels = check_levels(range(1, len(alpha_bar)) if levels is None else levels, len(alpha_bar) - 1)
     device = generator.device if generator else torch.device("cpu")
     x_t = torch.randn(shape, generator=generator, device=device) if x_T is None else x_T
     for t, s in zip(reversed(levels), [*reversed(levels[:-1]), 0], strict=True):

@@ -178,9 +178,7 @@ def respaced(alpha_bar: Float[Tensor, " levels"], levels: Sequence[int]) -> Floa
 
     Source: Nichol & Dhariwal 2021, arXiv:2102.09672, section 4 (their betas of the shorter chain follow from this).
     """
-    levels = list(levels)
-    if not levels or levels[0] < 1 or levels[-1] >= len(alpha_bar) or sorted(set(levels)) != levels:
-        raise ValueError(f"levels must rise within 1..{len(alpha_bar) - 1}, got {levels}")
+    levels = check_levels(levels, len(alpha_bar) - 1)
     return alpha_bar[[0, *levels]]
 
 
@@ -193,6 +191,14 @@ def spaced(num_timesteps: int, num_steps: int) -> list[int]:
     if not 1 <= num_steps <= num_timesteps:
         raise ValueError(f"num_steps must lie in 1..{num_timesteps}, got {num_steps}")
     return [(i * num_timesteps + num_steps // 2) // num_steps for i in range(1, num_steps + 1)]
+
+
+def check_levels(levels: Sequence[int], num_timesteps: int) -> list[int]:
+    """The levels as a list; ValueError unless there is one at least and they rise within 1..num_timesteps."""
+    levels = list(levels)
+    if not levels or levels[0] < 1 or levels[-1] > num_timesteps or sorted(set(levels)) != levels:
+        raise ValueError(f"levels must rise within 1..{num_timesteps}, got {levels}")
+    return levels
 
 
 def check_alpha_bar(alpha_bar: Float[Tensor, " levels"]) -> None:

@@ -4,16 +4,16 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-import torch
 import traitlets as tr
 from jaxtyping import Float
 from torch import Tensor
 
 from lib.data import GaussianMixture
 from lib.widgets.base import STATIC, StaticAnyWidget, bundle
+from lib.widgets.plane import checked_schedule, entries, reach
 from lib.widgets.portable_noise import normals
 
-MAX_POINTS, MAX_SETS, STEPS = 300, 8, (10, 200)
+STEPS = (10, 200)
 ARROWS = ("score", "step", "none")
 
 
@@ -62,15 +62,12 @@ class Particles(StaticAnyWidget):
         arrows: str = "score",
         seed: int = 0,
     ):
-        if not isinstance(data, Mapping) or not 1 <= len(data) <= MAX_SETS:
-            raise ValueError(f"data must be a dict of 1 to {MAX_SETS} names with their sets, got {data!r:.60}")
-        self._alpha_bar, self._data = _schedule(alpha_bar), dict(data)
-        sets = [_entry(str(label), entry, seed) for label, entry in data.items()]
-        reach = max(float(np.abs(np.frombuffer(entry["start"], "<f4")).max()) for entry in sets)
+        sets = entries(data, seed)
+        self._alpha_bar = checked_schedule(alpha_bar, *STEPS)
         super().__init__(
             alpha_bar=self._alpha_bar.numpy().astype("<f8").tobytes(),
             sets=sets,
-            reach=math.ceil(10 * max(3.0, 1.1 * reach)) / 10,
+            reach=reach(entry["start"] for entry in sets),
             seed=seed,
         )
         self.data, self.t, self.arrows = sets[0]["name"] if name is None else name, t, arrows
@@ -116,37 +113,3 @@ class Particles(StaticAnyWidget):
         for x, y in spots:
             pixels[y - 1 : y + 2, x - 1 : x + 2] = (10, 92, 168)
         return pixels
-
-
-def _schedule(alpha_bar: Tensor) -> Tensor:
-    values, (fewest, most) = alpha_bar.double(), STEPS
-    if values.ndim != 1 or not fewest <= len(values) - 1 <= most:
-        raise ValueError(
-            f"alpha_bar must hold {fewest} to {most} steps and its first entry 1, got {tuple(values.shape)}"
-        )
-    if values[0] != 1 or not (values.diff() < 0).all() or not values[-1] > 0:
-        raise ValueError(
-            f"alpha_bar must begin with 1, fall at every step and stay above 0, got {values.tolist()[:4]} …"
-        )
-    return values
-
-
-def _entry(name: str, data: Tensor | GaussianMixture, seed: int) -> dict:
-    """One set as the browser reads it, with the places where its particles start."""
-    if isinstance(data, GaussianMixture):
-        if data.means.shape[1] != 2:
-            raise ValueError(f"data[{name!r}] must be a mixture in the plane, got {data.means.shape[1]} dimensions")
-        start = data.sample(MAX_POINTS, torch.Generator().manual_seed(seed))
-        covs = torch.stack([data.covs[:, 0, 0], data.covs[:, 0, 1], data.covs[:, 1, 1]], dim=1)
-        made = {
-            "weights": data.weights.tolist(),
-            "means": data.means.flatten().tolist(),
-            "covs": covs.flatten().tolist(),
-        }
-    else:
-        start, made = data, {}
-        if start.ndim != 2 or start.shape[1] != 2 or not 1 <= len(start) <= MAX_POINTS or not start.isfinite().all():
-            raise ValueError(
-                f"data[{name!r}] must be 1 to {MAX_POINTS} finite points (N, 2) or a mixture, got {tuple(start.shape)}"
-            )
-    return {"name": name, "start": start.detach().cpu().numpy().astype("<f4").tobytes(), **made}
