@@ -46,9 +46,6 @@ PAPER = {
 }
 """FID on CIFAR-10 at the five step counts: Song et al. 2020, arXiv:2010.02502, Table 1."""
 
-PAPER_INVERSION = [0.014, 0.0065, 0.0023, 0.0009, 0.0004, 0.0001, 0.0001]
-"""Mean squared error on CIFAR-10 with values in [0, 1] at the seven step counts: the same paper, Table 2."""
-
 
 def device() -> str:
     """Where the trends are measured."""
@@ -161,8 +158,7 @@ def inversion(seeds: list[int]) -> dict[str, Any]:
         "rows": rows,
         "summary": summary,
         "step_counts": list(INVERSION_STEPS),
-        "paper_error": PAPER_INVERSION,
-        "paper": "Song et al. 2020 (arXiv:2010.02502), Table 2, CIFAR-10 test set, values in [0, 1].",
+        "paper": "Song et al. 2020 (arXiv:2010.02502), section 5.4: on CIFAR-10 the error falls as the steps grow more.",
         "confound": f"{NUM_INVERTED} held-out emoji for each seed, most of them white around the middle; v-prediction "
         "and a cosine schedule; float32.",
         "device": device(),
