@@ -158,7 +158,7 @@ def inversion(seeds: list[int]) -> dict[str, Any]:
         "rows": rows,
         "summary": summary,
         "step_counts": list(INVERSION_STEPS),
-        "paper": "Song et al. 2020 (arXiv:2010.02502), section 5.4: on CIFAR-10 the error falls as the steps grow more.",
+        "paper": "Song et al. 2020 (arXiv:2010.02502), section 5.4: on CIFAR-10 the error falls with more steps.",
         "confound": f"{NUM_INVERTED} held-out emoji for each seed, most of them white around the middle; v-prediction "
         "and a cosine schedule; float32.",
         "device": device(),
