@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import widget_pages as pages
-from browser import PHONE, axe_violations, chromium, finger, middle, pixels, serve, settle, too_wide, visit
+from browser import DARK, SMALL, axe_violations, finger, middle, pixels, settle, too_wide, visit
 from sampler_pages import frame_explorer, frames, guidance_field, steps_explorer
 
 from lib import ddim
@@ -16,41 +16,13 @@ from lib.widgets.portable_noise import normals
 
 pytestmark = pytest.mark.browser
 
-DARK = """() => { document.documentElement.dataset.theme = "dark"; document.body.style.background = "#14181e";
-  const set = (name, value) => document.documentElement.style.setProperty(`--pst-color-${name}`, value);
-  set("text-base", "#ced6dd"); set("text-muted", "#9ca4af"); set("background", "#14181e"); set("surface", "#29313d");
-  set("border", "#48566b"); }"""
-SMALL = {**PHONE, "viewport": {"width": 360, "height": 800}}
-READY = """() => [...document.querySelectorAll(".dw-frame-picture")].every((c) =>
-  c.getContext("2d").getImageData(0, 0, 1, 1).data[3] === 255)"""
-
 
 @pytest.fixture(scope="module")
-def browser():
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pages")
+def html():
+    """The pages of these tests by name."""
     made = {"frames": [frame_explorer()], "steps": [steps_explorer()], "guidance": [guidance_field()]}
     made["all"] = [frame_explorer(), steps_explorer(), guidance_field()]
-    for name, widgets in made.items():
-        (folder / f"{name}.html").write_text(pages.page(*widgets), "utf8")
-    with serve(folder) as address:
-        yield address
-
-
-@pytest.fixture
-def seen(browser, site, request):
-    """A visit to the page named by the test's parameter, errors and outside requests checked at the end."""
-    with visit(browser, f"{site}{request.param}.html") as opened:
-        opened.page.wait_for_selector(".dw")
-        opened.page.wait_for_function(READY)
-        settle(opened.page)
-        yield opened
-        assert opened.clean()
+    return {name: pages.page(*widgets) for name, widgets in made.items()}
 
 
 # ---- the frame explorer
@@ -333,7 +305,7 @@ def test_on_a_phone_a_finger_moves_everything_and_nothing_overflows(browser, sit
     with visit(browser, f"{site}all.html", **SMALL) as seen:
         page = seen.page
         page.wait_for_selector(".dw-guided-plane")
-        page.wait_for_function(READY)
+        page.wait_for_function(pages.READY)
         box = page.get_by_label("η", exact=True).first.bounding_box()
         finger(page, [(box["x"] + 8 + i * (box["width"] - 16) / 8, box["y"] + 16) for i in range(9)])
         np.testing.assert_array_equal(pictures(page), frames()[1, 3])
@@ -360,7 +332,7 @@ def test_axe_finds_nothing_and_ids_are_unique(browser, site, theme):
     """Names, roles and contrast of all of them, in both themes."""
     with visit(browser, f"{site}all.html", viewport={"width": 800, "height": 1000}) as seen:
         seen.page.wait_for_selector(".dw-guided-plane")
-        seen.page.wait_for_function(READY)
+        seen.page.wait_for_function(pages.READY)
         if theme == "dark":
             seen.page.evaluate(DARK)
         settle(seen.page)
