@@ -141,6 +141,7 @@ def test_a_film_of_another_kind_is_refused():
         ("arrows", "wind", "arrows must be one of score, step, none"),
         ("own", [1.0], "own must be two numbers"),
         ("own", [99.0, 0.0], "own must be two numbers"),
+        ("seed", -1, "seed must lie in"),
     ],
 )
 def test_the_particles_refuse_and_stay_as_they_were(name, value, words):
