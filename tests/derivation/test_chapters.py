@@ -27,6 +27,7 @@ class Expected(NamedTuple):
     """Sends readers back to steps of DDPM."""
 
 
+FIVE_KINDS = {"symbolic", "gaussian", "quadrature", "discrete", "numeric"}
 CHAPTERS = {
     "ae": Expected("LINEAR_IS_PCA", "A{:02d}", (5, 15), {"symbolic", "numeric"}, "eigenvalues"),
     "vae": Expected(
@@ -39,21 +40,8 @@ CHAPTERS = {
     "vqvae": Expected(
         "CODES_AND_GRADIENTS", "C{:02d}", (5, 18), {"symbolic", "quadrature", "discrete", "numeric"}, "three terms"
     ),
-    "ddpm": Expected(
-        "DDPM",
-        "D{:03d}",
-        (10, 40, 100),
-        {"symbolic", "gaussian", "quadrature", "discrete", "numeric"},
-        "noise",
-    ),
-    "ddim": Expected(
-        "DDIM",
-        "I{:02d}",
-        (8, 29),
-        {"symbolic", "gaussian", "quadrature", "discrete", "numeric"},
-        "deterministic sampler",
-        continues=True,
-    ),
+    "ddpm": Expected("DDPM", "D{:03d}", (10, 40, 100), FIVE_KINDS, "noise"),
+    "ddim": Expected("DDIM", "I{:02d}", (8, 29), FIVE_KINDS, "deterministic sampler", continues=True),
     "guidance": Expected(
         "GUIDANCE", "G{:02d}", (5, 13), {"symbolic", "gaussian", "quadrature"}, "classifier", continues=True
     ),

@@ -3,6 +3,7 @@
 import pytest
 import widget_pages as pages
 from browser import DARK, PHONE, axe_violations, finger, middle, pixels, settle, too_wide, visit
+from checks import assert_pictures_stand_in, smallest_target
 
 pytestmark = pytest.mark.browser
 
@@ -191,9 +192,7 @@ def test_on_a_phone_a_finger_moves_every_widget_and_nothing_overflows(browser, s
         page.locator(".dw-fold").last.tap()
         assert page.locator(".dw-step").count() == 2
         assert not too_wide(page)
-        sizes = page.evaluate("""() => [...document.querySelectorAll(".dw button, .dw input, .dw select, .dw-cross")]
-          .map((e) => (e.closest(".dw-check") ?? e).getBoundingClientRect()).map((r) => Math.min(r.height, r.width))""")
-        assert min(sizes) >= 32
+        assert smallest_target(page) >= 32
     assert seen.clean()
 
 
@@ -216,12 +215,8 @@ def test_axe_finds_nothing(browser, site, theme):
 
 def test_without_scripts_a_picture_with_words_stands_in(browser, site):
     """The preview is part of the output itself; a derivation lists its groups."""
+    assert_pictures_stand_in(browser, f"{site}all.html", 2, 100)
     with visit(browser, f"{site}all.html", java_script_enabled=False) as seen:
-        pictures = seen.page.locator(".dw-root img")
-        assert pictures.count() == 2
-        for i in range(2):
-            assert len(pictures.nth(i).get_attribute("alt")) > 30
-            assert pictures.nth(i).bounding_box()["height"] > 100
         assert seen.page.locator(".dw-root li").all_inner_texts() == ["First half", "Second half"]
 
 

@@ -5,7 +5,8 @@ import re
 import pytest
 import torch
 import widget_pages as pages
-from browser import DARK, SMALL, axe_violations, finger, middle, pixels, settle, too_wide, visit
+from browser import SMALL, finger, middle, pixels, settle, too_wide, visit
+from checks import assert_accessible, assert_pictures_stand_in, smallest_target
 from diffusion_pages import film, particles, random_pictures, reverse_scrubber, schedule_lab
 
 from lib.widgets.base import png
@@ -348,9 +349,7 @@ def test_on_a_phone_a_finger_moves_everything_and_nothing_overflows(browser, sit
         finger(page, [(x - 6 * i, y + 6 * i) for i in range(8)])
         assert page.locator(".dw-own").get_attribute("aria-valuetext") != before
         assert not too_wide(page)
-        sizes = page.evaluate("""() => [...document.querySelectorAll(".dw button, .dw input, .dw select, .dw-own")]
-          .map((e) => e.getBoundingClientRect()).filter((r) => r.width).map((r) => Math.min(r.height, r.width))""")
-        assert min(sizes) >= 32
+        assert smallest_target(page) >= 32
     assert seen.clean()
 
 
@@ -360,22 +359,13 @@ def test_axe_finds_nothing_and_ids_are_unique(browser, site, theme):
     with visit(browser, f"{site}all.html", viewport={"width": 800, "height": 1000}) as seen:
         seen.page.wait_for_selector(".dw-plane")
         seen.page.wait_for_function(pages.READY)
-        if theme == "dark":
-            seen.page.evaluate(DARK)
-        settle(seen.page)
-        assert axe_violations(seen.page, ".dw-root") == []
-        ids = seen.page.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id)")
-        assert len(ids) == len(set(ids))
+        assert_accessible(seen.page, theme)
     assert seen.clean()
 
 
 def test_without_scripts_pictures_stand_in(browser, site):
     """The preview with its words is part of the output."""
-    with visit(browser, f"{site}all.html", java_script_enabled=False) as seen:
-        pictures = seen.page.locator(".dw-root img")
-        assert pictures.count() == 3
-        for i in range(3):
-            assert len(pictures.nth(i).get_attribute("alt")) > 30 and pictures.nth(i).bounding_box()["height"] > 100
+    assert_pictures_stand_in(browser, f"{site}all.html", 3, 100)
 
 
 @pytest.mark.parametrize("seen", ["all"], indirect=True)

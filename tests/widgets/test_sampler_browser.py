@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 import widget_pages as pages
-from browser import DARK, SMALL, axe_violations, finger, middle, pixels, settle, too_wide, visit
+from browser import SMALL, finger, middle, pixels, settle, too_wide, visit
+from checks import assert_accessible, assert_pictures_stand_in, smallest_target
 from sampler_pages import frame_explorer, frames, guidance_field, steps_explorer
 
 from lib import ddim
@@ -320,10 +321,7 @@ def test_on_a_phone_a_finger_moves_everything_and_nothing_overflows(browser, sit
         finger(page, [(box["x"] + 20 + i * (box["width"] - 24) / 8, box["y"] + 16) for i in range(9)])
         assert float(scale.input_value()) > 8
         assert not too_wide(page)
-        sizes = page.evaluate("""() => [...document.querySelectorAll(".dw button, .dw input, .dw select, .dw-check")]
-          .filter((e) => e.type !== "checkbox").map((e) => e.getBoundingClientRect())
-          .filter((r) => r.width).map((r) => Math.min(r.height, r.width))""")
-        assert min(sizes) >= 32
+        assert smallest_target(page) >= 32
     assert seen.clean()
 
 
@@ -333,19 +331,10 @@ def test_axe_finds_nothing_and_ids_are_unique(browser, site, theme):
     with visit(browser, f"{site}all.html", viewport={"width": 800, "height": 1000}) as seen:
         seen.page.wait_for_selector(".dw-guided-plane")
         seen.page.wait_for_function(pages.READY)
-        if theme == "dark":
-            seen.page.evaluate(DARK)
-        settle(seen.page)
-        assert axe_violations(seen.page, ".dw-root") == []
-        ids = seen.page.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id)")
-        assert len(ids) == len(set(ids))
+        assert_accessible(seen.page, theme)
     assert seen.clean()
 
 
 def test_without_scripts_pictures_stand_in(browser, site):
     """The preview with its words is part of the output."""
-    with visit(browser, f"{site}all.html", java_script_enabled=False) as seen:
-        pictures_ = seen.page.locator(".dw-root img")
-        assert pictures_.count() == seen.page.locator(".dw-root").count()
-        for i in range(pictures_.count()):
-            assert len(pictures_.nth(i).get_attribute("alt")) > 30 and pictures_.nth(i).bounding_box()["height"] > 80
+    assert_pictures_stand_in(browser, f"{site}all.html", 3, 80)
