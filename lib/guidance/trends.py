@@ -19,8 +19,8 @@ from lib.guidance.sampling import CFGModel, ClassifierGuided
 from lib.training import cells, load, spread
 
 SAMPLING_STEPS = 25
-NUM_SHAPES = 288
-EVERY_EMOJI = 2
+NUM_SHAPES = 180
+EVERY_EMOJI = 3
 """1 for as many emoji samples as there are held-out emoji; n for every n-th of them."""
 
 CLASSIFIER_SCALES = (1.0, 3.0, 10.0)
