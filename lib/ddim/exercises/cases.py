@@ -9,7 +9,6 @@ from lib.ddpm.exercises.cases import double, random_alpha_bar
 
 FAMILY = "A family with the same marginals"
 SHARE = "How much fresh noise"
-STEP = "The sampler without noise"
 LEVELS = "Which levels to visit"
 EULER = "The sampler is Euler's method"
 INVERSION = "From pictures to noise and back"

@@ -1,164 +1,229 @@
-"""Exercises about the family: its mean, and the size of its noise."""
+"""Exercises about the family: a weight, a limit, and two steps in one."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from lib.ddim.exercises.cases import FAMILY, PAIRS, SHARE, pair, schedule
-from lib.ddim.family import q_sigma
-from lib.ddim.sampling import eta_sigma
+from lib.ddim.exercises.cases import FAMILY, PAIRS, SHARE, schedule
+from lib.ddim.family import mean_coefficients
+from lib.ddim.sampling import sigma_hat
 from lib.exercises import Exercise, Misconception
 
-
-def mean(x_0: Tensor, x_t: Tensor, t: int, s: int, alpha_bar: Tensor, sigma_step: Tensor) -> Tensor:
-    """Mean of q_sigma(x_s | x_t, x_0)."""
-    return q_sigma(x_0, x_t, t, alpha_bar, sigma_step, s).mean
+TRIPLES = ((4, 3, 1), (5, 3, 2), (5, 2, 1))
+"""Levels t, m and s of two steps in a chain of five."""
 
 
-def _mean_cases(generator: torch.Generator) -> list[tuple]:
-    cases = []
-    for num, (t, s) in enumerate(PAIRS, start=1):
-        alpha_bar, share = schedule(generator), 0.3 + 0.5 * torch.rand((), generator=generator, dtype=torch.float64)
-        cases.append((*pair(generator, num), t, s, alpha_bar, share * (1 - alpha_bar[s]).sqrt()))
-    return cases
+def _on(combine: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
+    """An answer ``combine(now, below)`` with alpha-bar at t and at s."""
+    return lambda alpha_bar, t, s: combine(alpha_bar[t], alpha_bar[s])
 
 
-def _mean(combine):
-    """A misconception: ``combine(x_0, x_t, now, below, sigma)`` with alpha-bar at t and at s."""
-
-    def function(x_0: Tensor, x_t: Tensor, t: int, s: int, alpha_bar: Tensor, sigma_step: Tensor) -> Tensor:
-        return combine(x_0, x_t, alpha_bar[t], alpha_bar[s], sigma_step)
-
-    return function
+# ---- sigma-hat as a member
 
 
-def _noise(x_0: Tensor, x_t: Tensor, now: Tensor) -> Tensor:
-    return (x_t - now.sqrt() * x_0) / (1 - now).sqrt()
+def old_noise(alpha_bar: Tensor, t: int, s: int) -> Tensor:
+    """b of the member whose fresh noise is sigma-hat."""
+    return mean_coefficients(alpha_bar, t, sigma_hat(alpha_bar, t, s), s)[1]
 
 
-def _alpha_of_one_step(x_0: Tensor, x_t: Tensor, t: int, s: int, alpha_bar: Tensor, sigma_step: Tensor) -> Tensor:
-    alpha = alpha_bar[s] / alpha_bar[s - 1]
-    return alpha.sqrt() * x_0 + (1 - alpha_bar[s] - sigma_step**2).sqrt() * _noise(x_0, x_t, alpha_bar[t])
+def _roomy(generator: torch.Generator) -> Tensor:
+    """A chain whose first step is large and the others small, so that every pair of levels has room for sigma-hat."""
+    share = torch.rand(5, generator=generator, dtype=torch.float64)
+    alpha = torch.cat([torch.ones(1), 0.2 + 0.3 * share[:1], 0.9 + 0.08 * share[1:]])
+    return alpha.cumprod(0)
 
 
-MEAN = Exercise(
-    name="ddim.mean",
-    prompt="The mean of q_sigma(x_s | x_t, x_0) for two levels t > s >= 1 and fresh noise of standard deviation sigma.",
-    reference=mean,
-    cases=_mean_cases,
+MEND = Exercise(
+    name="ddim.mend",
+    prompt="The weight b of x_t that makes a step with fresh noise of variance 1 - alpha-bar_t / alpha-bar_s a member.",
+    reference=old_noise,
+    cases=lambda generator: [(_roomy(generator), t, s) for t, s in PAIRS],
     misconceptions=(
         Misconception(
-            "took DDIM's alpha for DDPM's",
-            _alpha_of_one_step,
-            "The DDIM paper writes alpha for what DDPM calls alpha-bar: all the picture that is left at level s, not "
-            "the share that one step keeps.",
+            "kept the weight of eta = 1",
+            _on(lambda now, s: (1 - s) / (1 - now) * (now / s).sqrt()),
+            "That is what the sampler with sigma-hat does. More fresh noise has to be paid for by the old noise.",
             FAMILY,
         ),
         Misconception(
             "left no room for the fresh noise",
-            _mean(lambda x_0, x_t, now, s, sigma: s.sqrt() * x_0 + (1 - s).sqrt() * _noise(x_0, x_t, now)),
-            "The old noise and the fresh noise share the variance 1 - alpha-bar_s. The old one keeps what is left "
-            "after sigma² is taken away.",
+            _on(lambda now, s: ((1 - s) / (1 - now)).sqrt()),
+            "Old and fresh noise share the variance 1 - alpha-bar_s. The old one keeps what is left after sigma².",
             FAMILY,
         ),
         Misconception(
             "took away sigma in place of its square",
-            _mean(
-                lambda x_0, x_t, now, s, sigma: s.sqrt() * x_0 + (1 - s - sigma).abs().sqrt() * _noise(x_0, x_t, now)
-            ),
+            _on(lambda now, s: ((1 - s - (1 - now / s).sqrt()).abs() / (1 - now)).sqrt()),
             "Variances add up, standard deviations do not: the room is 1 - alpha-bar_s - sigma².",
             FAMILY,
         ),
         Misconception(
-            "forgot to divide the noise by its size",
-            _mean(
-                lambda x_0, x_t, now, s, sigma: s.sqrt() * x_0 + (1 - s - sigma**2).sqrt() * (x_t - now.sqrt() * x_0)
-            ),
-            "x_t - sqrt(alpha-bar_t) x_0 has variance 1 - alpha-bar_t. Divide by its root, and it is eps.",
+            "forgot what x_t has already",
+            _on(lambda now, s: (now / s - s).sqrt()),
+            "That is the size of the old noise at level s. In x_t it has the size sqrt(1 - alpha-bar_t): divide by it.",
             FAMILY,
         ),
         Misconception(
-            "kept the picture as it is at level t",
-            _mean(lambda x_0, x_t, now, s, sigma: now.sqrt() * x_0 + (1 - s - sigma**2).sqrt() * _noise(x_0, x_t, now)),
-            "The result lives at level s, so that sqrt(alpha-bar_s) stands before x_0.",
+            "forgot the root",
+            _on(lambda now, s: (now / s - s) / (1 - now)),
+            "The demand is on the variance, and there b comes squared.",
             FAMILY,
         ),
         Misconception(
-            "stayed at the noise of level t",
-            _mean(lambda x_0, x_t, now, s, sigma: s.sqrt() * x_0 + (1 - now - sigma**2).sqrt() * _noise(x_0, x_t, now)),
-            "The result lives at level s and has variance 1 - alpha-bar_s altogether.",
-            FAMILY,
-        ),
-        Misconception(
-            "answered with the posterior of DDPM",
-            lambda x_0, x_t, t, s, alpha_bar, sigma: mean(x_0, x_t, t, s, alpha_bar, eta_sigma(alpha_bar, t, s)),
-            "That is the member of the family with sigma² = beta-tilde. Here sigma is handed in.",
-            FAMILY,
+            "took a single step's beta",
+            lambda alpha_bar, t, s: (
+                (alpha_bar[t] / alpha_bar[t - 1] - alpha_bar[s]).clamp(min=0) / (1 - alpha_bar[t])
+            ).sqrt(),
+            "From t to s in one stride the noise is 1 - alpha-bar_t / alpha-bar_s, all of it between the two levels.",
+            SHARE,
         ),
     ),
     hints=(
-        "Two parts: the picture as it should look at level s, and the noise that x_t already has.",
-        "The noise is (x_t - sqrt(alpha-bar_t) x_0) / sqrt(1 - alpha-bar_t); its variance at s is what sigma² leaves.",
-        "sqrt(alpha_bar[s]) x_0 + sqrt(1 - alpha_bar[s] - sigma²) times that noise.",
+        "Only one of the two demands is needed, the one on the variance of level s.",
+        "What x_t brings with it has the variance b² (1 - alpha-bar_t); the fresh noise brings its own.",
+        "Set the sum of the two to 1 - alpha-bar_s and solve for b; one term cancels.",
     ),
-    explains="Whatever sigma is, x_s has mean sqrt(alpha-bar_s) x_0 and variance 1 - alpha-bar_s.",
+    explains="There is no such b once alpha-bar_t is below the square of alpha-bar_s: the step is too long.",
 )
 
 
-def step_noise(alpha_bar: Tensor, t: int, s: int, eta: float) -> Tensor:
-    """sigma_t(eta) between two levels."""
-    return eta_sigma(alpha_bar, t, s, eta)
+# ---- the largest eta
 
 
-def _sigma(combine):
-    """A misconception: ``combine(now, below, eta)`` with alpha-bar at t and at s."""
-    return lambda alpha_bar, t, s, eta: combine(alpha_bar[t], alpha_bar[s], eta)
+def limit(alpha_bar: Tensor, t: int, s: int) -> Tensor:
+    """The largest eta of a step."""
+    now, below = alpha_bar[t], alpha_bar[s]
+    return ((1 - now) / (1 - now / below)).sqrt()
 
 
-SIGMA = Exercise(
-    name="ddim.sigma",
-    prompt="sigma for a step from level t to level s: eta times the standard deviation of DDPM's fresh noise.",
-    reference=step_noise,
-    cases=lambda generator: [
-        (schedule(generator), t, s, eta) for (t, s), eta in zip(PAIRS, (0.3, 0.5, 0.8), strict=True)
-    ],
+LIMIT = Exercise(
+    name="ddim.limit",
+    prompt="The largest eta that a step from level t to level s can have, s >= 1.",
+    reference=limit,
+    cases=lambda generator: [(schedule(generator), t, s) for t, s in PAIRS],
     misconceptions=(
         Misconception(
-            "answered with the variance",
-            _sigma(lambda now, s, eta: eta * (1 - s) / (1 - now) * (1 - now / s)),
-            "That is beta-tilde. sigma multiplies noise of variance 1, so it is the root.",
+            "took DDPM for the edge",
+            lambda alpha_bar, t, s: torch.ones((), dtype=torch.float64),
+            "eta = 1 is DDPM, and DDPM still looks at x_t. The family ends where no room for the old noise is left.",
             SHARE,
         ),
         Misconception(
-            "put eta under the root",
-            _sigma(lambda now, s, eta: (eta * (1 - s) / (1 - now) * (1 - now / s)).sqrt()),
-            "eta scales the standard deviation: half of eta is a quarter of the variance.",
+            "answered with the largest sigma",
+            _on(lambda now, s: (1 - s).sqrt()),
+            "That is the largest standard deviation. eta is how many times that of DDPM it is.",
             SHARE,
         ),
         Misconception(
-            "took the larger noise of DDPM",
-            _sigma(lambda now, s, eta: eta * (1 - now / s).sqrt()),
-            "That is sigma-hat, the root of beta. With it x_s has more noise than belongs to level s.",
+            "measured in units of sigma-hat",
+            _on(lambda now, s: ((1 - s) / (1 - now / s)).sqrt()),
+            "eta counts in units of sqrt(beta-tilde), the smaller noise of DDPM.",
+            SHARE,
+        ),
+        Misconception(
+            "forgot the root",
+            _on(lambda now, s: (1 - now) / (1 - now / s)),
+            "That is the largest eta²: eta multiplies the standard deviation.",
             SHARE,
         ),
         Misconception(
             "turned the ratio over",
-            _sigma(lambda now, s, eta: eta * ((1 - now) / (1 - s) * (1 - now / s)).sqrt()),
-            "There is more noise at t than at s, so that (1 - alpha-bar_s) / (1 - alpha-bar_t) is below 1.",
+            _on(lambda now, s: ((1 - now / s) / (1 - now)).sqrt()),
+            "The whole room of level s is more than DDPM uses of it, so the answer is above 1.",
             SHARE,
         ),
         Misconception(
             "took a single step's beta",
-            lambda alpha_bar, t, s, eta: (
-                eta * ((1 - alpha_bar[s]) / (1 - alpha_bar[t]) * (1 - alpha_bar[t] / alpha_bar[t - 1])).sqrt()
-            ),
+            lambda alpha_bar, t, s: ((1 - alpha_bar[t]) / (1 - alpha_bar[t] / alpha_bar[t - 1])).sqrt(),
             "From t to s in one stride beta is 1 - alpha-bar_t / alpha-bar_s, all the noise between the levels.",
             SHARE,
         ),
     ),
     hints=(
-        "DDPM's variance is beta-tilde. Write it with alpha-bar alone, for any two levels.",
-        "(1 - alpha-bar_s) / (1 - alpha-bar_t) times (1 - alpha-bar_t / alpha-bar_s).",
-        "eta times the root of that product.",
+        "sigma cannot be larger than the whole noise of its level.",
+        "Put sigma_t(eta) into the bound of step 6, as an equality.",
+        "1 - alpha-bar_s stands on both sides; what is left is an equation for eta².",
     ),
-    explains="At s = 0 it is 0 for every eta: the last step never adds noise.",
+    explains="It is above 1 at every step, and there x_s is made from the picture and fresh noise alone.",
+)
+
+
+# ---- two steps in one
+
+
+def two_steps(alpha_bar: Tensor, t: int, m: int, s: int, sigma_1: Tensor, sigma_2: Tensor) -> Tensor:
+    """sigma of the one step from t to s that does what steps from t to m and from m to s do."""
+    _, carried = mean_coefficients(alpha_bar, m, sigma_2, s)
+    return (carried.square() * sigma_1.square() + sigma_2.square()).sqrt()
+
+
+def _two_step_cases(generator: torch.Generator) -> list[tuple]:
+    cases = []
+    for t, m, s in TRIPLES:
+        alpha_bar, shares = schedule(generator), 0.3 + 0.5 * torch.rand(2, generator=generator, dtype=torch.float64)
+        cases.append((alpha_bar, t, m, s, *(shares * (1 - alpha_bar[[m, s]]).sqrt())))
+    return cases
+
+
+def _two(combine: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
+    """An answer ``combine(middle, below, sigma_1, sigma_2)`` with alpha-bar at m and at s."""
+    return lambda alpha_bar, t, m, s, sigma_1, sigma_2: combine(alpha_bar[m], alpha_bar[s], sigma_1, sigma_2)
+
+
+TWO_STEPS = Exercise(
+    name="ddim.two_steps",
+    prompt="sigma of the one step from t to s that equals two steps, t to m with sigma_1 and m to s with sigma_2.",
+    reference=two_steps,
+    cases=_two_step_cases,
+    misconceptions=(
+        Misconception(
+            "added the variances as they are",
+            _two(lambda m, s, one, two: (one**2 + two**2).sqrt()),
+            "The first noise does not arrive in full: the second step multiplies x_m, and all that is in it, by its b.",
+            FAMILY,
+        ),
+        Misconception(
+            "kept the noise of the second step only",
+            _two(lambda m, s, one, two: two),
+            "The noise of the first step is in x_m, and the second step keeps a part of it.",
+            FAMILY,
+        ),
+        Misconception(
+            "dimmed the first noise like a picture",
+            _two(lambda m, s, one, two: (s / m * one**2 + two**2).sqrt()),
+            "Noise does not follow the brightness of the picture. What multiplies x_m in the second step is b.",
+            FAMILY,
+        ),
+        Misconception(
+            "left no room in the second step",
+            _two(lambda m, s, one, two: ((1 - s) / (1 - m) * one**2 + two**2).sqrt()),
+            "b of the second step is smaller when that step adds noise of its own.",
+            FAMILY,
+        ),
+        Misconception(
+            "carried the variance with b",
+            _two(lambda m, s, one, two: (((1 - s - two**2) / (1 - m)).sqrt() * one**2 + two**2).sqrt()),
+            "b multiplies the noise, so its square multiplies the variance.",
+            FAMILY,
+        ),
+        Misconception(
+            "added standard deviations",
+            _two(lambda m, s, one, two: ((1 - s - two**2) / (1 - m)).sqrt() * one + two),
+            "Two independent noises are one whose variance is the sum.",
+            FAMILY,
+        ),
+        Misconception(
+            "answered with the variance",
+            _two(lambda m, s, one, two: (1 - s - two**2) / (1 - m) * one**2 + two**2),
+            "sigma is its root.",
+            FAMILY,
+        ),
+    ),
+    hints=(
+        "Write the second step down, and put the first one in where x_m stands. Which terms are fresh noise?",
+        "The noise of the first step arrives multiplied by b of the second.",
+        "That b² is what sigma_2 leaves of the room at s, over the noise at m; then two independent noises are one.",
+    ),
+    explains="With eta = 1 in both steps it is eta = 1 for the long one, and with eta = 0 in both it is 0.",
 )

@@ -9,9 +9,9 @@ from lib.ddpm.exercises.cases import double
 from lib.exercises import Exercise, Misconception
 
 
-def arc(a: Tensor, b: Tensor, share: float) -> Tensor:
+def arc(first: Tensor, second: Tensor, share: float) -> Tensor:
     """The arc between two vectors."""
-    return slerp(a[None], b[None], share)[0]
+    return slerp(first[None], second[None], share)[0]
 
 
 def _slerp(combine):
@@ -30,7 +30,7 @@ def _of_lengths_ignored(a: Tensor, b: Tensor, share: float) -> Tensor:
 
 SLERP = Exercise(
     name="ddim.slerp",
-    prompt="The point at ``share`` of the arc from vector a to vector b, by spherical interpolation.",
+    prompt="The point at ``share`` of the arc from the vector first to the vector second, by spherical interpolation.",
     reference=arc,
     cases=lambda generator: [
         (double(generator, num), double(generator, num), share) for num, share in ((3, 0.25), (5, 0.6), (8, 0.9))
@@ -46,13 +46,13 @@ SLERP = Exercise(
             "exchanged the two ends",
             _slerp(lambda a, b, share, angle: (share * angle).sin() / angle.sin() * a
                    + ((1 - share) * angle).sin() / angle.sin() * b),
-            "At share 0 the point is a: its factor is the one with 1 - share.",
+            "At share 0 the point is the first vector: its factor is the one with 1 - share.",
             INTERPOLATION,
         ),
         Misconception(
             "forgot to divide by the sine of the angle",
             _slerp(lambda a, b, share, angle: ((1 - share) * angle).sin() * a + (share * angle).sin() * b),
-            "At share 0 the factor of a has to be 1, and sin(angle) is not.",
+            "At share 0 the factor of the first vector has to be 1, and sin(angle) is not.",
             INTERPOLATION,
         ),
         Misconception(
@@ -65,14 +65,14 @@ SLERP = Exercise(
         Misconception(
             "forgot the lengths in the angle",
             _of_lengths_ignored,
-            "a · b is the cosine for unit vectors only; divide by both lengths.",
+            "The scalar product is the cosine for unit vectors only; divide by both lengths.",
             INTERPOLATION,
         ),
     ),
     hints=(
-        "The angle between a and b comes from their scalar product and their lengths.",
+        "The angle between the two comes from their scalar product and their lengths.",
         "Each vector has a factor that is a sine over the sine of the whole angle.",
-        "sin((1 - share) angle) / sin(angle) before a, sin(share · angle) / sin(angle) before b.",
+        "At share 0 the factors must be 1 and 0, at share 1 they must be 0 and 1.",
     ),
-    explains="The norm goes from that of a to that of b without a dip.",
+    explains="Between vectors of one length the length stays the same, whatever the angle.",
 )  # fmt: skip

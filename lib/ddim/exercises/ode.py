@@ -1,71 +1,77 @@
-"""Exercises about the differential equation: Euler's form of the step, and the way up."""
+"""Exercises about the differential equation: the slope of the path, and the way up."""
 
 import torch
 from torch import Tensor
 
 from lib.ddim.exercises.cases import EULER, INVERSION, between, walks
-from lib.ddim.ode import euler_step
+from lib.ddim.ode import euler_step, sigma_bar
+from lib.ddim.sampling import ddim_step
 from lib.exercises import Exercise, Misconception
 
 
-def euler(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -> Tensor:
-    """One Euler step in x_bar and sigma_bar, and back."""
-    return euler_step(x_t, eps_hat, t, s, alpha_bar)
+def _meets_the_axis(x: Tensor, y: Tensor, sigma_x: Tensor, sigma_y: Tensor) -> Tensor:
+    """Height at 0 of the straight line through (sigma_x, x) and (sigma_y, y)."""
+    return x - sigma_x * (y - x) / (sigma_y - sigma_x)
 
 
-def _sigma(level: Tensor) -> Tensor:
-    return ((1 - level) / level).sqrt()
+def slope(x_t: Tensor, x_s: Tensor, t: int, s: int, alpha_bar: Tensor) -> Tensor:
+    """The answer of the network between two states of a walk without noise."""
+    return (x_s / alpha_bar[s].sqrt() - x_t / alpha_bar[t].sqrt()) / (sigma_bar(alpha_bar[s]) - sigma_bar(alpha_bar[t]))
 
 
-EULER_STEP = Exercise(
-    name="ddim.euler",
-    prompt="x_s by one step of Euler's method for d x_bar / d sigma_bar = eps_hat, from x_t, and back from x_bar.",
-    reference=euler,
-    cases=walks,
+def _descents(generator: torch.Generator) -> list[tuple]:
+    return [(x_t, ddim_step(x_t, e, t, s, bar), t, s, bar) for x_t, e, t, s, bar in walks(generator)]
+
+
+SLOPE = Exercise(
+    name="ddim.slope",
+    prompt="eps_hat, the answer of the network at (x_t, t), from x_t and the x_s that one step of DDIM led to, s >= 1.",
+    reference=slope,
+    cases=_descents,
     misconceptions=(
         Misconception(
-            "stepped in the wrong direction",
-            between(lambda x, e, now, s: s.sqrt() * (x / now.sqrt() - (_sigma(s) - _sigma(now)) * e)),
-            "The step is the new sigma-bar minus the old one, negative on the way down: noise is taken away.",
+            "turned the difference round",
+            between(lambda x, y, now, s: (x / now.sqrt() - y / s.sqrt()) / (sigma_bar(s) - sigma_bar(now))),
+            "New minus old above, so new minus old below: sigma-bar_s is the smaller one, and noise is taken away.",
             EULER,
         ),
         Misconception(
-            "stayed in x_bar",
-            between(lambda x, e, now, s: x / now.sqrt() + (_sigma(s) - _sigma(now)) * e),
-            "The network wants x_s: multiply by sqrt(alpha-bar_s) at the end.",
-            EULER,
-        ),
-        Misconception(
-            "stepped without changing to x_bar",
-            between(lambda x, e, now, s: x + (_sigma(s) - _sigma(now)) * e),
-            "The equation holds for x_bar = x / sqrt(alpha-bar), whose clean part does not shrink.",
-            EULER,
-        ),
-        Misconception(
-            "went back with the level it came from",
-            between(lambda x, e, now, s: now.sqrt() * (x / now.sqrt() + (_sigma(s) - _sigma(now)) * e)),
-            "After the step the picture is at level s: multiply by sqrt(alpha-bar_s).",
+            "did not change to x_bar",
+            between(lambda x, y, now, s: (y - x) / (sigma_bar(s) - sigma_bar(now))),
+            "The straight line is one in x_bar = x / sqrt(alpha-bar), whose clean part does not shrink.",
             EULER,
         ),
         Misconception(
             "took sqrt(1 - alpha-bar) for sigma-bar",
-            between(lambda x, e, now, s: s.sqrt() * (x / now.sqrt() + ((1 - s).sqrt() - (1 - now).sqrt()) * e)),
+            between(lambda x, y, now, s: (y / s.sqrt() - x / now.sqrt()) / ((1 - s).sqrt() - (1 - now).sqrt())),
             "sigma-bar is noise over signal: sqrt((1 - alpha-bar) / alpha-bar).",
             EULER,
         ),
         Misconception(
             "forgot the root in sigma-bar",
-            between(lambda x, e, now, s: s.sqrt() * (x / now.sqrt() + ((1 - s) / s - (1 - now) / now) * e)),
+            between(lambda x, y, now, s: (y / s.sqrt() - x / now.sqrt()) / ((1 - s) / s - (1 - now) / now)),
             "sigma-bar is a standard deviation, the root of (1 - alpha-bar) / alpha-bar.",
+            EULER,
+        ),
+        Misconception(
+            "took x_s for the clean picture",
+            between(lambda x, y, now, s: (x - now.sqrt() * y) / (1 - now).sqrt()),
+            "x_s has noise in it too, at the strength of its own level.",
+            EULER,
+        ),
+        Misconception(
+            "answered with the picture",
+            between(lambda x, y, now, s: _meets_the_axis(x / now.sqrt(), y / s.sqrt(), sigma_bar(now), sigma_bar(s))),
+            "That is where the line meets sigma-bar = 0, the estimate of x_0. The noise is its slope.",
             EULER,
         ),
     ),
     hints=(
-        "Three moves: to x_bar, one step along eps_hat, back to x.",
-        "x_bar = x_t / sqrt(alpha-bar_t); the step has length sigma_bar_s - sigma_bar_t.",
-        "sqrt(alpha_bar[s]) · (x_t / sqrt(alpha_bar[t]) + (sigma_bar_s - sigma_bar_t) eps_hat).",
+        "x_t and x_s share one estimate of the picture and one noise: two equations with two unknowns.",
+        "In x_bar over sigma_bar the step is a straight line, and you know two of its points.",
+        "A slope is the difference of the heights over the difference of the places, both taken in the same order.",
     ),
-    explains="It is ddim.step, number by number.",
+    explains="If the next answer is the same, the next step goes on along the same line: one long step ends there too.",
 )
 
 
@@ -122,7 +128,7 @@ STEP_UP = Exercise(
     hints=(
         "It is the step down with the two levels exchanged.",
         "First x_0_hat from x_s and eps_hat, then up to level t with the same noise.",
-        "sqrt(alpha_bar[t]) x_0_hat + sqrt(1 - alpha_bar[t]) eps_hat, with x_0_hat from level s.",
+        "The first half takes alpha_bar[s], the second alpha_bar[t], and both take the same eps_hat.",
     ),
     explains="It is not exactly the way back: the step down asks for the noise in x_t, and this one for that in x_s.",
 )

@@ -1,80 +1,8 @@
-"""Exercises about walking: the deterministic step, and the levels it visits."""
+"""The exercise about the levels that are visited."""
 
-import torch
-from torch import Tensor
-
-from lib.ddim.exercises.cases import LEVELS, STEP, between, walks
-from lib.ddim.sampling import ddim_step
+from lib.ddim.exercises.cases import LEVELS
 from lib.ddim.subsequences import evenly
 from lib.exercises import Exercise, Misconception
-
-
-def step(x_t: Tensor, eps_hat: Tensor, t: int, s: int, alpha_bar: Tensor) -> Tensor:
-    """DDIM without noise."""
-    return ddim_step(x_t, eps_hat, t, s, alpha_bar)
-
-
-def _picture(x: Tensor, e: Tensor, now: Tensor) -> Tensor:
-    return (x - (1 - now).sqrt() * e) / now.sqrt()
-
-
-STEP_DOWN = Exercise(
-    name="ddim.step",
-    prompt="x_s from x_t and eps_hat, for two levels t > s >= 1, without fresh noise.",
-    reference=step,
-    cases=walks,
-    misconceptions=(
-        Misconception(
-            "stopped at the estimate of x_0",
-            between(lambda x, e, now, s: _picture(x, e, now)),
-            "That is only the first half. The picture still has to be brought back to level s.",
-            STEP,
-        ),
-        Misconception(
-            "left out the direction back to x_t",
-            between(lambda x, e, now, s: s.sqrt() * _picture(x, e, now)),
-            "Without sqrt(1 - alpha-bar_s) eps_hat the picture has no noise, and the network at s expects some.",
-            STEP,
-        ),
-        Misconception(
-            "forgot to dim the picture",
-            between(lambda x, e, now, s: _picture(x, e, now) + (1 - s).sqrt() * e),
-            "At level s the picture is multiplied by sqrt(alpha-bar_s).",
-            STEP,
-        ),
-        Misconception(
-            "did not divide the estimate",
-            between(lambda x, e, now, s: s.sqrt() * (x - (1 - now).sqrt() * e) + (1 - s).sqrt() * e),
-            "Taking the noise away leaves sqrt(alpha-bar_t) x_0; divide by the root, or the picture fades.",
-            STEP,
-        ),
-        Misconception(
-            "put the noise of level t back",
-            between(lambda x, e, now, s: s.sqrt() * _picture(x, e, now) + (1 - now).sqrt() * e),
-            "Level s has less noise: sqrt(1 - alpha-bar_s).",
-            STEP,
-        ),
-        Misconception(
-            "forgot the roots",
-            between(lambda x, e, now, s: s * (x - (1 - now) * e) / now + (1 - s) * e),
-            "alpha-bar is a variance; pictures and noises are multiplied by roots.",
-            STEP,
-        ),
-        Misconception(
-            "walked along the mean of DDPM",
-            lambda x, e, t, s, alpha_bar: ddim_step(x, e, t, s, alpha_bar, torch.zeros_like(x), eta=1.0),
-            "Leaving out DDPM's fresh noise is not enough: its mean keeps less of the old noise, because fresh noise "
-            "was to follow.",
-            STEP,
-        ),
-    ),
-    hints=(
-        "Two moves: from x_t to the estimate of x_0, and from there to level s, with the same noise.",
-        "The second move is q_sample with eps_hat as its noise.",
-        "x_0_hat = (x_t - sqrt(1 - alpha_bar[t]) eps_hat) / sqrt(alpha_bar[t]); then q_sample to s.",
-    ),
-    explains="The same x_T gives the same picture, however the generator is seeded.",
-)
 
 
 def levels(num_timesteps: int, num_steps: int) -> list[int]:
@@ -84,7 +12,7 @@ def levels(num_timesteps: int, num_steps: int) -> list[int]:
 
 SPACED = Exercise(
     name="ddim.levels",
-    prompt="S rising levels of 1..T as a list: level number i, for i = 1..S, is the whole part of i · T / S.",
+    prompt="S rising levels of 1..T as a list, strides as equal as whole numbers allow, rounded down, ending at T.",
     reference=levels,
     cases=lambda generator: [(1000, 10), (1000, 7), (50, 50), (20, 3), (9, 4)],
     misconceptions=(
@@ -126,9 +54,9 @@ SPACED = Exercise(
         ),
     ),
     hints=(
-        "The last level is T, the first is about T / S.",
-        "Whole parts are what // gives.",
-        "[i * T // S for i in range(1, S + 1)]: multiply first.",
+        "The walk starts from pure noise: which level must be in the list?",
+        "Level number i lies at the fraction i / S of the way, and // rounds down.",
+        "Round once, at the end: multiply by i before you divide.",
     ),
-    explains="Nothing but the levels is chosen anew: the network stays as it was trained.",
+    explains="The last is T, where there is nothing but noise; from the first, about T / S, one step leads to 0.",
 )
