@@ -9,9 +9,18 @@ from lib.site import browser as site
 from lib.site.browser import PHONE, finger, middle, pixels, serve, settle, too_wide, visit
 
 __all__ = [
-    "PHONE", "axe_violations", "chromium", "finger", "middle", "missing", "pixels", "serve", "settle",
+    "DARK", "PHONE", "SMALL", "axe_violations", "chromium", "finger", "middle", "missing", "pixels", "serve", "settle",
     "too_wide", "visit",
 ]  # fmt: skip
+
+SMALL = {**PHONE, "viewport": {"width": 360, "height": 800}}
+"""A narrower telephone."""
+
+DARK = """() => { document.documentElement.dataset.theme = "dark"; document.body.style.background = "#14181e";
+  const set = (name, value) => document.documentElement.style.setProperty(`--pst-color-${name}`, value);
+  set("text-base", "#ced6dd"); set("text-muted", "#9ca4af"); set("background", "#14181e"); set("surface", "#29313d");
+  set("border", "#48566b"); }"""
+"""What the dark theme of the site sets on a page of its own."""
 
 
 def missing(what: str) -> None:

@@ -38,7 +38,7 @@ def slerp(a: Float[Tensor, "B ..."], b: Float[Tensor, "B ..."], share: float | T
     Raises:
         ValueError: if the shapes do not fit, a row is 0, or two rows point in opposite directions: there are many arcs.
 
-    Source: Shoemake 1985; Song et al. 2020, arXiv:2010.02502, appendix D.5.
+    Source: Shoemake 1985; Song et al. 2020, arXiv:2010.02502, appendix D.
     """
     share = _for_each_row(a, b, share)
     length_a, length_b = norms(a), norms(b)

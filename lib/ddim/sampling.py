@@ -43,7 +43,7 @@ def sigma_hat(alpha_bar: Float[Tensor, " levels"], t: Level, s: Level) -> Tensor
     Raises:
         ValueError: if not 0 <= s < t <= T.
 
-    Source: Song et al. 2020, arXiv:2010.02502, section 5 and appendix D.3; derivation I22.
+    Source: Song et al. 2020, arXiv:2010.02502, section 5 and appendix D; derivation I22.
     """
     above, below = _numbers(alpha_bar, t, s)
     return (1 - above / below).sqrt()

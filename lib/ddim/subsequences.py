@@ -16,7 +16,7 @@ def evenly(num_timesteps: int, num_steps: int) -> list[int]:
     Raises:
         ValueError: if not 1 <= num_steps <= num_timesteps.
 
-    Source: Song et al. 2020, arXiv:2010.02502, appendix D.2.
+    Source: Song et al. 2020, arXiv:2010.02502, appendix D.
     """
     _check(num_timesteps, num_steps)
     return [i * num_timesteps // num_steps for i in range(1, num_steps + 1)]
@@ -31,7 +31,7 @@ def quadratic(num_timesteps: int, num_steps: int) -> list[int]:
     Raises:
         ValueError: if not 1 <= num_steps <= num_timesteps.
 
-    Source: Song et al. 2020, arXiv:2010.02502, appendix D.2.
+    Source: Song et al. 2020, arXiv:2010.02502, appendix D.
     """
     _check(num_timesteps, num_steps)
     return [max(i, num_timesteps * i**2 // num_steps**2) for i in range(1, num_steps + 1)]

@@ -64,11 +64,14 @@ class ResBlock(nn.Module):
     Source: Ho et al. 2020, arXiv:2006.11239, appendix B; the order norm, SiLU, convolution is that of their code.
     """
 
+    told_per_channel = 1
+    """How many numbers the embedding says of each channel: one, to be added."""
+
     def __init__(self, in_channels: int, out_channels: int, emb_dim: int, dropout: float = 0.0):
         super().__init__()
         self.norm1 = nn.GroupNorm(NUM_GROUPS, in_channels)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
-        self.emb_proj = nn.Linear(emb_dim, out_channels)
+        self.emb_proj = nn.Linear(emb_dim, self.told_per_channel * out_channels)
         self.norm2 = nn.GroupNorm(NUM_GROUPS, out_channels)
         self.dropout = nn.Dropout(dropout)
         self.conv2 = zeroed(nn.Conv2d(out_channels, out_channels, 3, padding=1))

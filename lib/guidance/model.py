@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lib.ddpm import PointMLP, UNet
-from lib.ddpm.blocks import NUM_GROUPS, SelfAttention, Stage, Stem, TimeEmbedding, zeroed
+from lib.ddpm.blocks import NUM_GROUPS, ResBlock, SelfAttention, Stage, Stem, TimeEmbedding
 from lib.ddpm.model import way_down
 
 Classes = int | tuple[int, ...] | list[int]
@@ -51,7 +51,7 @@ class LabelEmbedding(nn.Module):
         return rows
 
 
-class AdaGNBlock(nn.Module):
+class AdaGNBlock(ResBlock):
     """The residual block of chapter 4, with the embedding as scale and shift after the second norm.
 
     There the embedding was added before the norm, which takes away part of it again. Here the norm comes first, and the
@@ -60,16 +60,8 @@ class AdaGNBlock(nn.Module):
     Source: Dhariwal & Nichol 2021, arXiv:2105.05233, section 3.1; Perez et al. 2017, arXiv:1709.07871 (FiLM).
     """
 
-    def __init__(self, in_channels: int, out_channels: int, emb_dim: int, dropout: float = 0.0):
-        super().__init__()
-        self.norm1 = nn.GroupNorm(NUM_GROUPS, in_channels)
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
-        self.emb_proj = nn.Linear(emb_dim, 2 * out_channels)
-        self.norm2 = nn.GroupNorm(NUM_GROUPS, out_channels)
-        self.dropout = nn.Dropout(dropout)
-        self.conv2 = zeroed(nn.Conv2d(out_channels, out_channels, 3, padding=1))
-        same = in_channels == out_channels
-        self.shortcut = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1)
+    told_per_channel = 2
+    """Scale and shift."""
 
     def forward(self, x: Float[Tensor, "B C H W"], emb: Float[Tensor, "B E"]) -> Float[Tensor, "B K H W"]:
         h = self.conv1(F.silu(self.norm1(x)))

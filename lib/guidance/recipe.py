@@ -166,7 +166,7 @@ RECIPES = {
             note="One shape, told class and colour except one time in seven; six pairs are held out.",
         ),
         denoiser(
-            "cfg_emoji", NUM_GROUPS, 32, 3200, batch_fn=groups_batch, evaluate=evaluate_groups, data_hash=data_hash,
+            "cfg_emoji", NUM_GROUPS, 32, 2800, batch_fn=groups_batch, evaluate=evaluate_groups, data_hash=data_hash,
             note="Emoji at 32 pixels, told the group except one time in seven.",
         ),
         classifier(

@@ -18,9 +18,9 @@ from lib.guidance.recipe import DIFFUSION, groups
 from lib.guidance.sampling import CFGModel, ClassifierGuided
 from lib.training import cells, load, spread
 
-SAMPLING_STEPS = 50
-NUM_SHAPES = 540
-EVERY_EMOJI = 1
+SAMPLING_STEPS = 25
+NUM_SHAPES = 288
+EVERY_EMOJI = 2
 """1 for as many emoji samples as there are held-out emoji; n for every n-th of them."""
 
 CLASSIFIER_SCALES = (1.0, 3.0, 10.0)

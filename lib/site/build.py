@@ -44,7 +44,7 @@ def build(out: Path = ROOT, arguments: tuple[str, ...] = (), root: Path = ROOT) 
     copy_mathjax(root / "_build" / "vendor")
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(root)]
     command += ["--config", str(config), "--toc", str(write_toc(config)), "--path-output", str(out)]
-    command += ["-W", "-n", "--keep-going", *arguments]
+    command += ["-W", "-n", "--keep-going", "--all", *arguments]  # else a changed style sheet alone is not copied
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"the book was not built:\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")

@@ -10,15 +10,14 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from lib.data import GaussianMixture
-from lib.widgets.base import STATIC, StaticAnyWidget, bundle
-from lib.widgets.plane import checked_schedule, mixture_numbers, reach
-from lib.widgets.portable_noise import normals
+from lib.widgets.base import bundle
+from lib.widgets.plane import LevelWidget, SamplerWidget, mixture_numbers
 
 FIELDS = ("unconditional", "conditional", "difference", "guided", "none")
-NUM_PARTICLES, MAX_SCALE, MAX_COMPONENTS = 160, 10, 24
+NUM_PARTICLES, MAX_SCALE, MAX_COMPONENTS, STEPS = 160, 10, 24, (10, 200)
 
 
-class GuidanceField(StaticAnyWidget):
+class GuidanceField(LevelWidget, SamplerWidget):
     """The exact score without a class, with it, their difference, and the guided one, over a mixture with classes.
 
     Particles walk from noise to data without fresh noise, through every level, along the guided field; they are drawn
@@ -46,21 +45,14 @@ class GuidanceField(StaticAnyWidget):
     """
 
     _esm = bundle("guidance_field.js")
-    _css = StaticAnyWidget._css + "".join(
-        (STATIC / name).read_text("utf8") for name in ("diffusion.css", "sampler.css")
-    )
     _alt = "Particles in the plane that are guided to one class of a mixture, with arrows that show the guiding field"
 
     wanted = tr.Unicode().tag(sync=True)
     guidance_scale = tr.Float(1.0).tag(sync=True)
-    t = tr.Int(0).tag(sync=True)
     field = tr.Unicode("guided").tag(sync=True)
     density = tr.Bool(False).tag(sync=True)
-    seed = tr.Int(0).tag(sync=True)
-    alpha_bar = tr.Bytes().tag(sync=True)
     mixture = tr.Dict().tag(sync=True)
     classes = tr.List().tag(sync=True)
-    reach = tr.Float(3.0).tag(sync=True)
     num = tr.Int(NUM_PARTICLES).tag(sync=True)
 
     def __init__(
@@ -77,18 +69,20 @@ class GuidanceField(StaticAnyWidget):
         seed: int = 0,
     ):
         _check(mixture, classes)
-        self._alpha_bar, self._mixture = checked_schedule(alpha_bar, 10, 200), mixture
+        self._mixture = mixture
         self._classes = {str(name): [int(k) for k in components] for name, components in classes.items()}
         draws = mixture.sample(300, torch.Generator().manual_seed(0)).numpy().astype("<f4").tobytes()
         super().__init__(
-            alpha_bar=self._alpha_bar.numpy().astype("<f8").tobytes(),
+            alpha_bar,
+            STEPS,
+            [draws],
             mixture=mixture_numbers(mixture),
             classes=[{"name": name, "components": components} for name, components in self._classes.items()],
-            reach=reach([draws]),
+            seed=seed,
         )
         self.wanted = next(iter(self._classes)) if wanted is None else wanted
-        self.guidance_scale, self.field, self.density, self.seed = guidance_scale, field, density, seed
-        self.t = (len(self._alpha_bar) - 1) // 2 if t is None else t
+        self.guidance_scale, self.field, self.density = guidance_scale, field, density
+        self.t = self.last_level // 2 if t is None else t
 
     @tr.validate("wanted")
     def _known_class(self, proposal):
@@ -102,34 +96,16 @@ class GuidanceField(StaticAnyWidget):
             raise ValueError(f"guidance_scale must lie in [0, {MAX_SCALE}] (1 is off), got {proposal['value']!r}")
         return proposal["value"]
 
-    @tr.validate("t")
-    def _t_in_range(self, proposal):
-        last = len(self._alpha_bar) - 1
-        if not 0 <= proposal["value"] <= last:
-            raise ValueError(f"t must lie in 0..{last}, got {proposal['value']!r}")
-        return proposal["value"]
-
     @tr.validate("field")
     def _known_field(self, proposal):
         if proposal["value"] not in FIELDS:
             raise ValueError(f"field must be one of {', '.join(FIELDS)}, got {proposal['value']!r}")
         return proposal["value"]
 
-    @tr.validate("seed")
-    def _seed_in_range(self, proposal):
-        if not 0 <= proposal["value"] < 2**31:
-            raise ValueError(f"seed must lie in 0..{2**31 - 1}, got {proposal['value']!r}")
-        return proposal["value"]
-
     @property
     def w(self) -> float:
         """The scale in the other convention, in which 0 is the class alone: s - 1."""
         return self.guidance_scale - 1
-
-    @property
-    def x_T(self) -> Float[np.ndarray, "N 2"]:
-        """Where the particles start, the same numbers as in the browser."""
-        return normals(2 * self.num, self.seed, 0).reshape(-1, 2)
 
     def particles(self, t: int | None = None) -> Float[np.ndarray, "N 2"]:
         """The particles at level t, by torch, as the browser shows them; default the level in view."""
@@ -146,7 +122,7 @@ class GuidanceField(StaticAnyWidget):
         """Samples of the mixture, the wanted class darker, and the particles at t."""
         side = 320
         image = Image.new("RGB", (side, side), "white")
-        draw, place = ImageDraw.Draw(image), lambda x: (x * [1, -1] / self.reach + 1) / 2 * (side - 1)
+        draw, place = ImageDraw.Draw(image), lambda x: self._on_picture(x, side)
         data, owner = self._mixture.sample_with_labels(400, torch.Generator().manual_seed(0))
         for (x, y), k in zip(place(data.numpy()), owner.tolist(), strict=True):
             shade = 110 if k in self._classes[self.wanted] else 200

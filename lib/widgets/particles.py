@@ -10,14 +10,14 @@ from torch import Tensor
 
 from lib.data import GaussianMixture
 from lib.widgets.base import STATIC, StaticAnyWidget, bundle
-from lib.widgets.plane import checked_schedule, entries, reach
+from lib.widgets.plane import LevelWidget, SetsWidget
 from lib.widgets.portable_noise import normals
 
 STEPS = (10, 200)
 ARROWS = ("score", "step", "none")
 
 
-class Particles(StaticAnyWidget):
+class Particles(LevelWidget, SetsWidget):
     """Particles that start as data, become noise, and are led back by the exact score; all of it runs in the browser.
 
     Moving t up adds noise, moving it down removes noise by ancestral sampling with the exact denoiser; it is another
@@ -43,14 +43,7 @@ class Particles(StaticAnyWidget):
     _css = StaticAnyWidget._css + (STATIC / "diffusion.css").read_text("utf8")
     _alt = "Particles in the plane on their way between data and noise, with arrows that show where the score leads"
 
-    data = tr.Unicode().tag(sync=True)
-    t = tr.Int(0).tag(sync=True)
     arrows = tr.Unicode("score").tag(sync=True)
-    own = tr.List(default_value=[1.5, 1.5]).tag(sync=True)
-    seed = tr.Int(0).tag(sync=True)
-    alpha_bar = tr.Bytes().tag(sync=True)
-    sets = tr.List().tag(sync=True)
-    reach = tr.Float(3.0).tag(sync=True)
 
     def __init__(
         self,
@@ -62,29 +55,8 @@ class Particles(StaticAnyWidget):
         arrows: str = "score",
         seed: int = 0,
     ):
-        sets = entries(data, seed)
-        self._alpha_bar = checked_schedule(alpha_bar, *STEPS)
-        super().__init__(
-            alpha_bar=self._alpha_bar.numpy().astype("<f8").tobytes(),
-            sets=sets,
-            reach=reach(entry["start"] for entry in sets),
-            seed=seed,
-        )
-        self.data, self.t, self.arrows = sets[0]["name"] if name is None else name, t, arrows
-
-    @tr.validate("data")
-    def _known_set(self, proposal):
-        known = [entry["name"] for entry in self.sets]
-        if proposal["value"] not in known:
-            raise ValueError(f"data must be one of {known}, got {proposal['value']!r}")
-        return proposal["value"]
-
-    @tr.validate("t")
-    def _t_in_range(self, proposal):
-        last = len(self._alpha_bar) - 1
-        if not 0 <= proposal["value"] <= last:
-            raise ValueError(f"t must lie in 0..{last}, got {proposal['value']!r}")
-        return proposal["value"]
+        super().__init__(data, alpha_bar, STEPS, name, seed)
+        self.t, self.arrows = t, arrows
 
     @tr.validate("arrows")
     def _known_arrows(self, proposal):
@@ -92,24 +64,14 @@ class Particles(StaticAnyWidget):
             raise ValueError(f"arrows must be one of {', '.join(ARROWS)}, got {proposal['value']!r}")
         return proposal["value"]
 
-    @tr.validate("own")
-    def _inside(self, proposal):
-        place = [float(v) for v in proposal["value"]]
-        if len(place) != 2 or not all(abs(v) <= self.reach for v in place):
-            raise ValueError(f"own must be two numbers in [-{self.reach:g}, {self.reach:g}], got {proposal['value']!r}")
-        return place
-
     def preview(self) -> np.ndarray:
         """The particles at t, noised in one jump."""
-        side = 320
-        entry = next(entry for entry in self.sets if entry["name"] == self.data)
-        start = np.frombuffer(entry["start"], "<f4").reshape(-1, 2)
-        level = self._alpha_bar[self.t].item()
+        side, start, level = 320, self._start(), self._alpha_bar[self.t].item()
         noise = normals(start.size, self.seed, 1).reshape(-1, 2)
         places = math.sqrt(level) * start + math.sqrt(1 - level) * noise
         pixels = np.full((side, side, 3), 255, np.uint8)
         pixels[[0, -1], :] = pixels[:, [0, -1]] = 190
-        spots = np.round((places * [1, -1] / self.reach + 1) / 2 * (side - 1)).clip(2, side - 3).astype(int)
+        spots = np.round(self._on_picture(places, side)).clip(2, side - 3).astype(int)
         for x, y in spots:
             pixels[y - 1 : y + 2, x - 1 : x + 2] = (10, 92, 168)
         return pixels

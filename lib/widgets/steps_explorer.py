@@ -10,15 +10,14 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from lib.data import GaussianMixture, PointSet
-from lib.widgets.base import STATIC, StaticAnyWidget, bundle
-from lib.widgets.plane import checked_schedule, entries, reach
-from lib.widgets.portable_noise import normals
+from lib.widgets.base import bundle
+from lib.widgets.plane import SamplerWidget, SetsWidget
 
 SPACINGS = ("evenly", "quadratic", "leading", "trailing")
-NUM_PARTICLES, MAX_STEPS = 60, 1000
+NUM_PARTICLES, STEPS = 60, (10, 1000)
 
 
-class StepsExplorer(StaticAnyWidget):
+class StepsExplorer(SamplerWidget, SetsWidget):
     """Particles led from noise to data by the exact score in S steps, with eta's share of fresh noise; all live.
 
     Behind the walks stands the path that infinitely many steps without noise would take. One walk is the reader's own:
@@ -45,21 +44,13 @@ class StepsExplorer(StaticAnyWidget):
     """
 
     _esm = bundle("steps_explorer.js")
-    _css = StaticAnyWidget._css + "".join(
-        (STATIC / name).read_text("utf8") for name in ("diffusion.css", "sampler.css")
-    )
     _alt = "Particles in the plane on their way from noise to data in a few steps, beside the exact path of each"
 
-    data = tr.Unicode().tag(sync=True)
     num_steps = tr.Int(10).tag(sync=True)
     eta = tr.Float(0.0).tag(sync=True)
     sigma_hat = tr.Bool(False).tag(sync=True)
     spacing = tr.Unicode("evenly").tag(sync=True)
-    seed = tr.Int(0).tag(sync=True)
     own = tr.List(default_value=[1.8, 1.6]).tag(sync=True)
-    alpha_bar = tr.Bytes().tag(sync=True)
-    sets = tr.List().tag(sync=True)
-    reach = tr.Float(3.0).tag(sync=True)
     num = tr.Int(NUM_PARTICLES).tag(sync=True)
 
     def __init__(
@@ -74,28 +65,14 @@ class StepsExplorer(StaticAnyWidget):
         name: str | None = None,
         seed: int = 0,
     ):
-        sets = entries(data, seed)
-        self._alpha_bar, self._data = checked_schedule(alpha_bar, 10, MAX_STEPS), dict(data)
-        super().__init__(
-            alpha_bar=self._alpha_bar.numpy().astype("<f8").tobytes(),
-            sets=sets,
-            reach=reach(entry["start"] for entry in sets),
-        )
-        self.data, self.num_steps, self.eta = sets[0]["name"] if name is None else name, num_steps, eta
-        self.sigma_hat, self.spacing, self.seed = sigma_hat, spacing, seed
-
-    @tr.validate("data")
-    def _known_set(self, proposal):
-        known = [entry["name"] for entry in self.sets]
-        if proposal["value"] not in known:
-            raise ValueError(f"data must be one of {known}, got {proposal['value']!r}")
-        return proposal["value"]
+        super().__init__(data, alpha_bar, STEPS, name, seed)
+        self._data = dict(data)
+        self.num_steps, self.eta, self.sigma_hat, self.spacing = num_steps, eta, sigma_hat, spacing
 
     @tr.validate("num_steps")
     def _steps_in_range(self, proposal):
-        last = len(self._alpha_bar) - 1
-        if not 1 <= proposal["value"] <= last:
-            raise ValueError(f"num_steps must lie in 1..{last}, got {proposal['value']!r}")
+        if not 1 <= proposal["value"] <= self.last_level:
+            raise ValueError(f"num_steps must lie in 1..{self.last_level}, got {proposal['value']!r}")
         return proposal["value"]
 
     @tr.validate("eta")
@@ -110,34 +87,14 @@ class StepsExplorer(StaticAnyWidget):
             raise ValueError(f"spacing must be one of {', '.join(SPACINGS)}, got {proposal['value']!r}")
         return proposal["value"]
 
-    @tr.validate("seed")
-    def _seed_in_range(self, proposal):
-        if not 0 <= proposal["value"] < 2**31:
-            raise ValueError(f"seed must lie in 0..{2**31 - 1}, got {proposal['value']!r}")
-        return proposal["value"]
-
-    @tr.validate("own")
-    def _inside(self, proposal):
-        place = [float(v) for v in proposal["value"]]
-        if len(place) != 2 or not all(abs(v) <= self.reach for v in place):
-            raise ValueError(f"own must be two numbers in [-{self.reach:g}, {self.reach:g}], got {proposal['value']!r}")
-        return place
-
-    @property
-    def x_T(self) -> Float[np.ndarray, "N 2"]:
-        """Where the particles start, the same numbers as in the browser."""
-        return normals(2 * self.num, self.seed, 0).reshape(-1, 2)
-
     def preview(self) -> np.ndarray:
         """Walks without noise in the chosen number of even steps, and where they end."""
         side, steps = 320, self.num_steps
         image = Image.new("RGB", (side, side), "white")
-        draw, last = ImageDraw.Draw(image), len(self._alpha_bar) - 1
-        entry = next(entry for entry in self.sets if entry["name"] == self.data)
-        levels = [i * last // steps for i in range(steps, -1, -1)]
+        draw, place = ImageDraw.Draw(image), lambda x: self._on_picture(x, side)
+        levels = [i * self.last_level // steps for i in range(steps, -1, -1)]
         path = np.stack(_walk(self._data[self.data], self._alpha_bar, levels, torch.from_numpy(self.x_T)))
-        place = lambda x: (x * [1, -1] / self.reach + 1) / 2 * (side - 1)  # noqa: E731
-        for x, y in place(np.frombuffer(entry["start"], "<f4").reshape(-1, 2)):
+        for x, y in place(self._start()):
             draw.rectangle((x - 1, y - 1, x, y), fill=(170, 176, 182))
         for walk in place(path).swapaxes(0, 1)[:14]:
             draw.line([tuple(p) for p in walk.tolist()], fill=(120, 160, 200))

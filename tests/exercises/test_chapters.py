@@ -16,7 +16,7 @@ from lib.vae import active_units
 
 CHAPTERS = registry._chapters()
 NAMES = [name for chapter in CHAPTERS for name in load(chapter)]
-LEAST = {"vae": 8}
+LEAST = {"vae": 8, "vqvae": 8, "ddpm": 6, "ddim": 6, "guidance": 6}
 """How many exercises a chapter has at least; 5 if it is not named."""
 
 IN_PREPARATION = {"guidance"}
@@ -25,10 +25,11 @@ IN_PREPARATION = {"guidance"}
 
 def text_of(chapter: str) -> str:
     """The text of the chapter (01_….md, 02_….md, …) whose exercises are those of a chapter package."""
-    if chapter in IN_PREPARATION:
-        pytest.skip(f"the chapter of lib.{chapter} is not written yet")
     texts = [page.read_text("utf8") for page in (Path(__file__).parents[2] / "chapters").glob("[0-9]*.md")]
-    (text,) = [text for text in texts if f'check("{chapter}.' in text]
+    texts = [text for text in texts if f'check("{chapter}.' in text]
+    if not texts and chapter in IN_PREPARATION:
+        pytest.skip(f"the chapter of lib.{chapter} is not written yet")
+    (text,) = texts
     return text
 
 

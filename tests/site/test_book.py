@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from browser import PHONE, axe_violations, chromium, serve, settle, visit
+from browser import PHONE, axe_violations, serve, settle, visit
 from nbconvert import HTMLExporter
 
 from lib.site.notebooks import chapters
@@ -21,12 +21,6 @@ SHOWN = """(root) => {
 }"""
 CONTROLS = "input:not([type=hidden]), select, button, [tabindex='0']"
 KEYS = ("ArrowRight", "ArrowUp", "PageUp", "Enter", "ArrowLeft")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

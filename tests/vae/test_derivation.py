@@ -1,6 +1,4 @@
-"""The derivation of the VAE objective holds in every step, and its checks notice wrong formulas."""
-
-import re
+"""The checks of the derivation of the VAE objective notice wrong formulas."""
 
 import numpy as np
 import pytest
@@ -9,33 +7,6 @@ import sympy as sp
 from lib.derivation import normal_density
 from lib.vae.derivation import ELBO
 from lib.vae.derivation.quantities import EVIDENCE, POSTERIOR_MEAN, POSTERIOR_VARIANCE, WEIGHT, Q, X, log_joint
-
-
-def test_every_step_is_confirmed_by_its_check():
-    """Five kinds of check; each step gives its evidence."""
-    verification = ELBO.verify()
-    assert verification, repr(verification)
-    assert len(ELBO.steps) >= 18 and all(result.evidence for result in verification)
-
-
-def test_the_evidence_reads_the_same_on_every_run():
-    """It is part of committed notebooks."""
-    assert ELBO.verify() == ELBO.verify()
-    assert not [result for result in ELBO.verify() if re.search(r"e-1\d", result.evidence)], "rounding noise shows"
-
-
-def test_steps_are_numbered_in_order_and_explained():
-    """Each has a title and a reason that ends like a sentence."""
-    assert [step.id for step in ELBO.steps] == [f"V{i:02d}" for i in range(1, len(ELBO.steps) + 1)]
-    assert all(step.title and step.why.endswith(".") for step in ELBO.steps)
-
-
-def test_the_zoom_goes_from_five_lines_to_every_step():
-    """Every formula and reason can be drawn by a browser, at every level."""
-    assert ELBO.levels == (5, 10, len(ELBO.steps))
-    widget = ELBO.show()
-    assert widget.zoom == 5 and all(step["after_mathml"] for step in widget.steps)
-    assert len(ELBO.to_markdown(10).split("$$")) == 2 * 10 + 1
 
 
 def second_order(mean, variance):

@@ -1,37 +1,15 @@
-"""Every exercise of the chapter is sound."""
+"""Slips of readers that the exercises of chapter 3 name, and hints that lead to the answer."""
 
 import inspect
 import math
 import re
-from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from lib.exercises import judge, verify_exercise
+from lib.exercises import judge
 from lib.vqvae.exercises import EXERCISES
-
-
-@pytest.mark.parametrize("name", EXERCISES)
-def test_blank_fails_reference_passes_and_each_wrong_idea_is_named(name):
-    """Blank unanswered, reference right, every misconception diagnosed as itself and told from the others."""
-    verify_exercise(EXERCISES[name])
-
-
-def test_every_exercise_knows_at_least_four_wrong_ideas():
-    """A wrong answer should be explained, not only refused."""
-    assert len(EXERCISES) >= 8
-    assert all(len(exercise.misconceptions) >= 4 for exercise in EXERCISES.values())
-
-
-def test_every_wrong_idea_points_to_a_section_that_exists():
-    """A reader who is told to see a section must find its heading."""
-    chapter = Path(__file__).parents[2] / "chapters/03_vqvae.md"
-    if not chapter.exists():
-        pytest.skip("the chapter is not written yet")
-    headings = set(re.findall(r"^## (.+)$", chapter.read_text("utf8"), re.MULTILINE))
-    assert {idea.see for exercise in EXERCISES.values() for idea in exercise.misconceptions} <= headings
 
 
 def noise(u):

@@ -2,57 +2,23 @@
 
 import pytest
 import widget_pages as pages
-from browser import (
-    PHONE,
-    axe_violations,
-    chromium,
-    finger,
-    middle,
-    pixels,
-    serve,
-    settle,
-    too_wide,
-    visit,
-)
+from browser import DARK, PHONE, axe_violations, finger, middle, pixels, settle, too_wide, visit
+from checks import assert_pictures_stand_in, smallest_target
 
 pytestmark = pytest.mark.browser
 
-DARK = """() => { document.documentElement.dataset.theme = "dark"; document.body.style.background = "#14181e";
-  const set = (name, value) => document.documentElement.style.setProperty(`--pst-color-${name}`, value);
-  set("text-base", "#ced6dd"); set("text-muted", "#9ca4af"); set("background", "#14181e"); set("surface", "#29313d");
-  set("border", "#48566b"); }"""
-
 
 @pytest.fixture(scope="module")
-def browser():
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pages")
+def html():
+    """The pages of these tests by name."""
     one = pages.latent_map()
     noise, derivation = pages.noise_slider(), pages.derivation()
     made = {"map": [one], "noise": [noise], "derivation": [derivation]}
     made |= {"twice": [one, pages.latent_map(7), one], "all": [one, noise, derivation]}
-    for name, widgets in made.items():
-        (folder / f"{name}.html").write_text(pages.page(*widgets), "utf8")
-    broken = pages.page(one).replace('"op":"linear"', '"op":"magic"')
-    (folder / "broken.html").write_text(broken, "utf8")
-    (folder / "unreadable.html").write_text(pages.page(one).replace('ESM="', 'ESM="((('), "utf8")
-    with serve(folder) as address:
-        yield address
-
-
-@pytest.fixture
-def seen(browser, site, request):
-    """A visit to the page named by the test's parameter, errors and outside requests checked at the end."""
-    with visit(browser, f"{site}{request.param}.html") as opened:
-        opened.page.wait_for_selector(".dw")
-        settle(opened.page)
-        yield opened
-        assert opened.clean()
+    texts = {name: pages.page(*widgets) for name, widgets in made.items()}
+    texts["broken"] = texts["map"].replace('"op":"linear"', '"op":"magic"')
+    texts["unreadable"] = texts["map"].replace('ESM="', 'ESM="(((')
+    return texts
 
 
 def cross(page) -> dict:
@@ -226,9 +192,7 @@ def test_on_a_phone_a_finger_moves_every_widget_and_nothing_overflows(browser, s
         page.locator(".dw-fold").last.tap()
         assert page.locator(".dw-step").count() == 2
         assert not too_wide(page)
-        sizes = page.evaluate("""() => [...document.querySelectorAll(".dw button, .dw input, .dw select, .dw-cross")]
-          .map((e) => (e.closest(".dw-check") ?? e).getBoundingClientRect()).map((r) => Math.min(r.height, r.width))""")
-        assert min(sizes) >= 32
+        assert smallest_target(page) >= 32
     assert seen.clean()
 
 
@@ -251,12 +215,8 @@ def test_axe_finds_nothing(browser, site, theme):
 
 def test_without_scripts_a_picture_with_words_stands_in(browser, site):
     """The preview is part of the output itself; a derivation lists its groups."""
+    assert_pictures_stand_in(browser, f"{site}all.html", 2, 100)
     with visit(browser, f"{site}all.html", java_script_enabled=False) as seen:
-        pictures = seen.page.locator(".dw-root img")
-        assert pictures.count() == 2
-        for i in range(2):
-            assert len(pictures.nth(i).get_attribute("alt")) > 30
-            assert pictures.nth(i).bounding_box()["height"] > 100
         assert seen.page.locator(".dw-root li").all_inner_texts() == ["First half", "Second half"]
 
 

@@ -5,49 +5,23 @@ import re
 import pytest
 import torch
 import widget_pages as pages
-from browser import PHONE, axe_violations, chromium, finger, middle, pixels, serve, settle, too_wide, visit
+from browser import SMALL, finger, middle, pixels, settle, too_wide, visit
+from checks import assert_accessible, assert_pictures_stand_in, smallest_target
 from diffusion_pages import film, particles, random_pictures, reverse_scrubber, schedule_lab
 
 from lib.widgets.base import png
 
 pytestmark = pytest.mark.browser
 
-DARK = """() => { document.documentElement.dataset.theme = "dark"; document.body.style.background = "#14181e";
-  const set = (name, value) => document.documentElement.style.setProperty(`--pst-color-${name}`, value);
-  set("text-base", "#ced6dd"); set("text-muted", "#9ca4af"); set("background", "#14181e"); set("surface", "#29313d");
-  set("border", "#48566b"); }"""
-SMALL = {**PHONE, "viewport": {"width": 360, "height": 800}}
-READY = """() => [...document.querySelectorAll(".dw-noised, .dw-large")].every((c) =>
-  c.getContext("2d").getImageData(0, 0, 1, 1).data[3] === 255)"""
 NOISED_B = ".dw-card-b .dw-noised"
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pages")
+def html():
+    """The pages of these tests by name."""
     made = {"lab": [schedule_lab()], "film": [reverse_scrubber()], "particles": [particles()]}
     made["all"] = [schedule_lab(), reverse_scrubber(), particles()]
-    for name, widgets in made.items():
-        (folder / f"{name}.html").write_text(pages.page(*widgets), "utf8")
-    with serve(folder) as address:
-        yield address
-
-
-@pytest.fixture
-def seen(browser, site, request):
-    """A visit to the page named by the test's parameter, errors and outside requests checked at the end."""
-    with visit(browser, f"{site}{request.param}.html") as opened:
-        opened.page.wait_for_selector(".dw")
-        opened.page.wait_for_function(READY)
-        settle(opened.page)
-        yield opened
-        assert opened.clean()
+    return {name: pages.page(*widgets) for name, widgets in made.items()}
 
 
 def shown(page, selector: str) -> torch.Tensor:
@@ -361,7 +335,7 @@ def test_on_a_phone_a_finger_moves_everything_and_nothing_overflows(browser, sit
     with visit(browser, f"{site}all.html", **SMALL) as seen:
         page = seen.page
         page.wait_for_selector(".dw-plane")
-        page.wait_for_function(READY)
+        page.wait_for_function(pages.READY)
         x, y = inside(page, ".dw-timeline .dw-range", 0.4, 0.5)
         finger(page, [(x + 12 * i, y) for i in range(8)])
         assert slider_value(page) > 100
@@ -375,9 +349,7 @@ def test_on_a_phone_a_finger_moves_everything_and_nothing_overflows(browser, sit
         finger(page, [(x - 6 * i, y + 6 * i) for i in range(8)])
         assert page.locator(".dw-own").get_attribute("aria-valuetext") != before
         assert not too_wide(page)
-        sizes = page.evaluate("""() => [...document.querySelectorAll(".dw button, .dw input, .dw select, .dw-own")]
-          .map((e) => e.getBoundingClientRect()).filter((r) => r.width).map((r) => Math.min(r.height, r.width))""")
-        assert min(sizes) >= 32
+        assert smallest_target(page) >= 32
     assert seen.clean()
 
 
@@ -386,23 +358,14 @@ def test_axe_finds_nothing_and_ids_are_unique(browser, site, theme):
     """Names, roles and contrast of all three, in both themes."""
     with visit(browser, f"{site}all.html", viewport={"width": 800, "height": 1000}) as seen:
         seen.page.wait_for_selector(".dw-plane")
-        seen.page.wait_for_function(READY)
-        if theme == "dark":
-            seen.page.evaluate(DARK)
-        settle(seen.page)
-        assert axe_violations(seen.page, ".dw-root") == []
-        ids = seen.page.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id)")
-        assert len(ids) == len(set(ids))
+        seen.page.wait_for_function(pages.READY)
+        assert_accessible(seen.page, theme)
     assert seen.clean()
 
 
 def test_without_scripts_pictures_stand_in(browser, site):
     """The preview with its words is part of the output."""
-    with visit(browser, f"{site}all.html", java_script_enabled=False) as seen:
-        pictures = seen.page.locator(".dw-root img")
-        assert pictures.count() == 3
-        for i in range(3):
-            assert len(pictures.nth(i).get_attribute("alt")) > 30 and pictures.nth(i).bounding_box()["height"] > 100
+    assert_pictures_stand_in(browser, f"{site}all.html", 3, 100)
 
 
 @pytest.mark.parametrize("seen", ["all"], indirect=True)

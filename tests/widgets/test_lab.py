@@ -8,7 +8,7 @@ import time
 
 import nbformat
 import pytest
-from browser import chromium, middle, pixels, settle, visit
+from browser import middle, pixels, settle, visit
 from lab import ROOT, dialogs, environment, jupyterlab, open_notebook, run_cell, write_notebook
 from widget_pages import latent_map
 
@@ -69,12 +69,6 @@ def lab(tmp_path_factory):
     subprocess.run(trust, env=environment(private), check=True, capture_output=True)
     with jupyterlab(folder, private) as address:
         yield address, folder
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 import widget_pages as pages
-from browser import PHONE, axe_violations, chromium, finger, middle, pixels, serve, settle, too_wide, visit
+from browser import SMALL, finger, middle, pixels, settle, too_wide, visit
+from checks import assert_accessible, assert_pictures_stand_in, smallest_target
 from sampler_pages import frame_explorer, frames, guidance_field, steps_explorer
 
 from lib import ddim
@@ -16,41 +17,13 @@ from lib.widgets.portable_noise import normals
 
 pytestmark = pytest.mark.browser
 
-DARK = """() => { document.documentElement.dataset.theme = "dark"; document.body.style.background = "#14181e";
-  const set = (name, value) => document.documentElement.style.setProperty(`--pst-color-${name}`, value);
-  set("text-base", "#ced6dd"); set("text-muted", "#9ca4af"); set("background", "#14181e"); set("surface", "#29313d");
-  set("border", "#48566b"); }"""
-SMALL = {**PHONE, "viewport": {"width": 360, "height": 800}}
-READY = """() => [...document.querySelectorAll(".dw-frame-picture")].every((c) =>
-  c.getContext("2d").getImageData(0, 0, 1, 1).data[3] === 255)"""
-
 
 @pytest.fixture(scope="module")
-def browser():
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pages")
+def html():
+    """The pages of these tests by name."""
     made = {"frames": [frame_explorer()], "steps": [steps_explorer()], "guidance": [guidance_field()]}
     made["all"] = [frame_explorer(), steps_explorer(), guidance_field()]
-    for name, widgets in made.items():
-        (folder / f"{name}.html").write_text(pages.page(*widgets), "utf8")
-    with serve(folder) as address:
-        yield address
-
-
-@pytest.fixture
-def seen(browser, site, request):
-    """A visit to the page named by the test's parameter, errors and outside requests checked at the end."""
-    with visit(browser, f"{site}{request.param}.html") as opened:
-        opened.page.wait_for_selector(".dw")
-        opened.page.wait_for_function(READY)
-        settle(opened.page)
-        yield opened
-        assert opened.clean()
+    return {name: pages.page(*widgets) for name, widgets in made.items()}
 
 
 # ---- the frame explorer
@@ -333,7 +306,7 @@ def test_on_a_phone_a_finger_moves_everything_and_nothing_overflows(browser, sit
     with visit(browser, f"{site}all.html", **SMALL) as seen:
         page = seen.page
         page.wait_for_selector(".dw-guided-plane")
-        page.wait_for_function(READY)
+        page.wait_for_function(pages.READY)
         box = page.get_by_label("η", exact=True).first.bounding_box()
         finger(page, [(box["x"] + 8 + i * (box["width"] - 16) / 8, box["y"] + 16) for i in range(9)])
         np.testing.assert_array_equal(pictures(page), frames()[1, 3])
@@ -348,10 +321,7 @@ def test_on_a_phone_a_finger_moves_everything_and_nothing_overflows(browser, sit
         finger(page, [(box["x"] + 20 + i * (box["width"] - 24) / 8, box["y"] + 16) for i in range(9)])
         assert float(scale.input_value()) > 8
         assert not too_wide(page)
-        sizes = page.evaluate("""() => [...document.querySelectorAll(".dw button, .dw input, .dw select, .dw-check")]
-          .filter((e) => e.type !== "checkbox").map((e) => e.getBoundingClientRect())
-          .filter((r) => r.width).map((r) => Math.min(r.height, r.width))""")
-        assert min(sizes) >= 32
+        assert smallest_target(page) >= 32
     assert seen.clean()
 
 
@@ -360,20 +330,11 @@ def test_axe_finds_nothing_and_ids_are_unique(browser, site, theme):
     """Names, roles and contrast of all of them, in both themes."""
     with visit(browser, f"{site}all.html", viewport={"width": 800, "height": 1000}) as seen:
         seen.page.wait_for_selector(".dw-guided-plane")
-        seen.page.wait_for_function(READY)
-        if theme == "dark":
-            seen.page.evaluate(DARK)
-        settle(seen.page)
-        assert axe_violations(seen.page, ".dw-root") == []
-        ids = seen.page.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id)")
-        assert len(ids) == len(set(ids))
+        seen.page.wait_for_function(pages.READY)
+        assert_accessible(seen.page, theme)
     assert seen.clean()
 
 
 def test_without_scripts_pictures_stand_in(browser, site):
     """The preview with its words is part of the output."""
-    with visit(browser, f"{site}all.html", java_script_enabled=False) as seen:
-        pictures_ = seen.page.locator(".dw-root img")
-        assert pictures_.count() == seen.page.locator(".dw-root").count()
-        for i in range(pictures_.count()):
-            assert len(pictures_.nth(i).get_attribute("alt")) > 30 and pictures_.nth(i).bounding_box()["height"] > 80
+    assert_pictures_stand_in(browser, f"{site}all.html", 3, 80)

@@ -8,6 +8,10 @@ from lib.widgets import DerivationView, LatentMap, NoiseSlider
 
 GROUPS = ["faces", "animals", "flags"]
 
+READY = """() => [...document.querySelectorAll(".dw-noised, .dw-large, .dw-frame-picture")].every((c) =>
+  c.getContext("2d").getImageData(0, 0, 1, 1).data[3] === 255)"""
+"""True when every picture that is unpacked first has been drawn."""
+
 
 def small_decoder(seed: int, latent_dim: int = 2) -> nn.Sequential:
     """A decoder with random weights that makes 16 x 16 pictures."""
