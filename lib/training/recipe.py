@@ -81,7 +81,7 @@ class Recipe:
             raise ValueError(f"recipe {self.name}: batch_size goes with data, and only with it")
 
     def make_model(self, seed: int) -> nn.Module:
-        """A new model, started by ``start``; random initial weights follow from the seed. The global generator is left as it was."""
+        """A new model, its random initial weights from the seed, then ``start``; the global generator is left alone."""
         with torch.random.fork_rng([]):
             torch.random.default_generator.manual_seed(step_generator(seed, 0, "model").initial_seed())
             model = build(class_path(self.build[0]), self.build[1])
