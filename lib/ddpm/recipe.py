@@ -157,7 +157,7 @@ RECIPES = {
         start=partial(grow, name="ddpm_emoji32"),
         loss_fn=partial(diffusion_loss, name="ddpm_emoji64"),
         batch_fn=partial(emoji_batch, size=64, batch_size=32),
-        num_steps=5000,
+        num_steps=3200,
         lr=1e-3,
         ema_decay=0.999,
         evaluate=partial(evaluate_emoji, name="ddpm_emoji64", size=64, num_steps=100),
