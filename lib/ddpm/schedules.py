@@ -166,6 +166,28 @@ def log_snr(alpha_bar: Float[Tensor, " levels"]) -> Float[Tensor, " levels"]:
     return alpha_bar.log() - torch.log1p(-alpha_bar)
 
 
+def shifted(alpha_bar: Float[Tensor, " levels"], factor: float) -> Float[Tensor, " levels"]:
+    """The same schedule with signal over noise variance times factor**2 at every level.
+
+    Neighbouring pixels of a larger picture say nearly the same, and their mean loses the noise: what a level of noise
+    hides at 32 pixels shows through at 64. There the factor 32/64 hides about as much as at 32.
+
+    Args:
+        alpha_bar: the schedule for the size it was made for.
+        factor: that size over the new one; positive, below 1 for more noise.
+
+    Raises:
+        ValueError: if ``factor`` is not positive, or so small that no signal is left in float64.
+
+    Source: Hoogeboom et al. 2023, arXiv:2301.11093, section 3.1.
+    """
+    if not factor > 0:
+        raise ValueError(f"factor must be positive, got {factor}")
+    found = torch.sigmoid(log_snr(alpha_bar) + 2 * math.log(factor))
+    check_alpha_bar(found)
+    return found
+
+
 def respaced(alpha_bar: Float[Tensor, " levels"], levels: Sequence[int]) -> Float[Tensor, " visited"]:
     """The schedule of a shorter chain that visits only some levels: alpha_bar at 0 and at each of ``levels``.
 

@@ -46,6 +46,7 @@ class Recipe:
         half: store the weights as float16.
         evaluate: ``model -> {metric: number}``, run on the CPU with the stored weights and the global generator seeded.
         data_hash: SHA-256 of the data, or a function that returns it; drawn data name their generator instead.
+        start: changes a new model in place before its training, for instance by copying weights of a shipped one.
         note: one sentence for whoever reads the card.
 
     Raises:
@@ -69,6 +70,7 @@ class Recipe:
     half: bool = False
     evaluate: Callable[[nn.Module], dict[str, Any]] | None = None
     data_hash: str | Callable[[], str] = ""
+    start: Callable[[nn.Module], None] | None = None
     note: str = ""
 
     def __post_init__(self):
@@ -79,10 +81,13 @@ class Recipe:
             raise ValueError(f"recipe {self.name}: batch_size goes with data, and only with it")
 
     def make_model(self, seed: int) -> nn.Module:
-        """A new model; its random initial weights follow from the seed. The global generator is left as it was."""
+        """A new model, its random initial weights from the seed, then ``start``; the global generator is left alone."""
         with torch.random.fork_rng([]):
             torch.random.default_generator.manual_seed(step_generator(seed, 0, "model").initial_seed())
-            return build(class_path(self.build[0]), self.build[1])
+            model = build(class_path(self.build[0]), self.build[1])
+            if self.start is not None:
+                self.start(model)
+            return model
 
     def batches(self, seed: int) -> Callable[[int], Batch]:
         """The function from step to batch; the data are loaded now."""

@@ -18,6 +18,7 @@ from lib.ddpm.recipe import (
     diffusion_loss,
     emoji_batch,
     evaluate_points,
+    grow,
     points_batch,
 )
 from lib.training import Trainer, card, load, train
@@ -44,6 +45,29 @@ def test_every_recipe_makes_an_update_with_its_own_batch(name):
     small = replace(recipe, batch_fn=partial(recipe.batch_fn, batch_size=4))
     record = Trainer(small, seed=0, num_steps=2).advance()
     assert 0.2 < record.loss < 2
+
+
+@torch.no_grad()
+def test_the_large_network_begins_as_the_small_one_on_even_squares():
+    """Where the four pixels of every square are equal it gives the small network's answer to all four."""
+    large, small = RECIPES["ddpm_emoji64"].make_model(0).eval(), load("ddpm_emoji32")
+    x_t, t = torch.randn(2, 3, 32, 32, generator=generator()), torch.tensor([5, 700])
+
+    def even(x):
+        return x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+    torch.testing.assert_close(large(even(x_t), t), even(small(x_t, t)), rtol=0, atol=1e-5)
+    noise = torch.randn(2, 3, 64, 64, generator=generator(1))
+    noise = noise - even(torch.nn.functional.avg_pool2d(noise, 2))  # zero in the mean of every square
+    torch.testing.assert_close(large(even(x_t) + noise, t), even(small(x_t, t)), rtol=0, atol=1e-4)
+
+
+def test_weights_of_another_layout_are_refused():
+    """A network with other stages cannot begin with these weights."""
+    with pytest.raises(RuntimeError, match="down"):
+        grow(
+            UNet(channels=32, multipliers=[1, 2], attention_resolutions=[], size=64, patch_size=2), name="ddpm_emoji32"
+        )
 
 
 def test_a_batch_follows_from_the_generator_and_half_of_it_is_mirrored():

@@ -15,6 +15,7 @@ ALL = {
     "cosine": schedules.cosine,
     "sigmoid": schedules.sigmoid,
     "custom": lambda num_steps: schedules.custom([(0.3, 0.8), (1, 0.01)], num_steps),
+    "shifted": lambda num_steps: schedules.shifted(schedules.cosine(num_steps), 0.5),
 }
 
 
@@ -113,6 +114,26 @@ def test_log_snr_is_the_logarithm_of_the_ratio_of_variances():
     assert schedules.log_snr(alpha_bar)[0] == math.inf
 
 
+@given(factor=st.floats(0.05, 20))
+def test_a_shifted_schedule_has_the_snr_of_a_smaller_picture(factor):
+    """Signal over noise times factor² at every level, and shifting back undoes it."""
+    alpha_bar = schedules.cosine(100)
+    found = schedules.shifted(alpha_bar, factor)
+    snr, expected = found[1:] / (1 - found[1:]), factor**2 * alpha_bar[1:] / (1 - alpha_bar[1:])
+    torch.testing.assert_close(snr, expected, rtol=1e-6, atol=0)
+    torch.testing.assert_close(schedules.shifted(found, 1 / factor), alpha_bar, rtol=1e-6, atol=0)
+
+
+def test_a_mean_over_four_pixels_is_as_noisy_as_one_pixel_of_half_the_size():
+    """Equal pixels in squares of 2 x 2: their mean under the schedule shifted by 1/2 has the noise of the small one."""
+    alpha_bar = schedules.cosine(100)
+    large = schedules.shifted(alpha_bar, 0.5)
+    signal, noise = large[50].sqrt(), (1 - large[50]).sqrt()
+    x_0, eps = torch.full((20_000, 4), 0.7), torch.randn(20_000, 4, generator=torch.Generator().manual_seed(0))
+    mean = (signal * x_0 + noise * eps).mean(1) / signal
+    assert mean.var() == pytest.approx(((1 - alpha_bar[50]) / alpha_bar[50]).item(), rel=0.03)
+
+
 def test_a_respaced_chain_keeps_the_levels_it_visits():
     """Only the levels matter: the betas of the shorter chain follow from their ratios."""
     alpha_bar = schedules.linear(1000)
@@ -142,6 +163,8 @@ def test_a_respaced_chain_keeps_the_levels_it_visits():
         (lambda: schedules.from_betas([0.1, 1.2]), "beta_2 = 1.2"),
         (lambda: schedules.betas(torch.tensor([1.0])), "T \\+ 1 >= 2 numbers"),
         (lambda: schedules.log_snr(torch.tensor([1.0, 0.5, 0.5])), "fall at every step.*t = 1.*t = 2"),
+        (lambda: schedules.shifted(schedules.linear(10), 0.0), "factor must be positive, got 0"),
+        (lambda: schedules.shifted(schedules.linear(10), 1e-200), "must fall at every step"),
         (lambda: schedules.respaced(schedules.linear(10), [0, 5]), "rise within 1..10"),
         (lambda: schedules.respaced(schedules.linear(10), [5, 5]), "rise within 1..10"),
         (lambda: schedules.respaced(schedules.linear(10), [11]), "rise within 1..10"),
