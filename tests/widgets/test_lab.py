@@ -29,6 +29,13 @@ DIFFUSION = [
     "lab.t, film.step, plane.t = 30, 3, 5",
     "print('read:', lab.t, lab.params_b['s'], film.sample, film.t, plane.t, plane.own[0] != 1.5)",
 ]
+SAMPLING = [
+    "from sampler_pages import *\ngrid, walks, field = frame_explorer(), steps_explorer(), guidance_field()\ngrid",
+    "walks",
+    "field",
+    "grid.choose(steps=20)\nwalks.num_steps, walks.eta, field.guidance_scale, field.t = 7, 0.5, 4.0, 12",
+    "print('read:', grid.values['steps'], walks.num_steps, walks.data, field.guidance_scale, field.w, field.wanted)",
+]
 TWIN = """---
 kernelspec:
   display_name: Python 3 (ipykernel)
@@ -48,6 +55,7 @@ def lab(tmp_path_factory):
     private, folder = tmp_path_factory.mktemp("private"), tmp_path_factory.mktemp("notebooks")
     write_notebook(folder / "live.ipynb", LIVE)
     write_notebook(folder / "diffusion.ipynb", DIFFUSION)
+    write_notebook(folder / "sampling.ipynb", SAMPLING)
     shown = {"text/html": latent_map().static_html(), "text/plain": "LatentMap()"}
     for name in ("still", "trusted"):
         stored = nbformat.v4.new_output("display_data", shown)
@@ -138,6 +146,34 @@ def test_the_widgets_of_diffusion_are_live_and_python_sets_and_reads_them(page, 
     printed = page.locator(".jp-OutputArea-output:has-text('read:')")
     printed.wait_for()
     assert printed.inner_text().strip() == "read: 31 0.1 1 50 5 True"
+
+
+def test_the_widgets_of_sampling_are_live_and_python_sets_and_reads_them(page, lab):
+    """What Python sets is shown by all three; what keys and choices change arrives in Python."""
+    open_notebook(page, lab[0], "sampling.ipynb")
+    for number, ready in enumerate((".dw-frame-picture", ".dw-particle-walks", ".dw-particle-arrows")):
+        run_cell(page, number)
+        page.wait_for_selector(ready, timeout=60_000, state="attached")
+    run_cell(page, 3)
+    number = lambda name: page.get_by_label(f"{name}, number", exact=True)  # noqa: E731
+    wanted = """([name, value]) => [...document.querySelectorAll(".dw-number")]
+      .some((e) => e.ariaLabel === name + ", number" && e.value === value)"""
+    for shown in (["steps S", "7"], ["scale s", "4"], ["t", "12"]):
+        page.wait_for_function(wanted, arg=shown)
+    steps = page.get_by_label("steps", exact=True)
+    assert steps.get_attribute("aria-valuetext") == "steps 20"
+    steps.focus()
+    page.keyboard.press("ArrowLeft")
+    for name, value in (("steps S", "9"), ("scale s", "6.5")):
+        number(name).fill(value)
+        page.keyboard.press("Enter")
+    page.get_by_label("data", exact=True).select_option("clouds")
+    page.get_by_label("others", exact=True).check(force=True)
+    settle(page)
+    run_cell(page, 4)
+    printed = page.locator(".jp-OutputArea-output:has-text('read:')")
+    printed.wait_for()
+    assert printed.inner_text().strip() == "read: 5 9 clouds 6.5 5.5 others"
 
 
 def test_keys_pressed_in_a_figure_stay_there(page, lab):
