@@ -1,10 +1,12 @@
 """The exercises of chapter 6, each with the wrong ideas that are known beforehand."""
 
-from lib.guidance.exercises.classifier import CLASSIFIER_EPS, CLASSIFIER_MEAN, IMPLICIT_GRAD
-from lib.guidance.exercises.free import DROP_LABELS, GUIDE, SCALE
-from lib.guidance.exercises.network import ADAGN, GRAM
+from lib.guidance.exercises.classifier import MEAN_SCALE, PUSH_IN_X0, SHARPEN
+from lib.guidance.exercises.free import CHANNEL_SCALES, DROP_PARTS, OTHER_SCALE
+from lib.guidance.exercises.network import GRAM_JOINED
 
 EXERCISES = {
     exercise.name: exercise
-    for exercise in (CLASSIFIER_EPS, CLASSIFIER_MEAN, DROP_LABELS, GUIDE, SCALE, IMPLICIT_GRAD, ADAGN, GRAM)
-}
+    for exercise in (
+        PUSH_IN_X0, MEAN_SCALE, SHARPEN, OTHER_SCALE, CHANNEL_SCALES, DROP_PARTS, GRAM_JOINED,
+    )
+}  # fmt: skip

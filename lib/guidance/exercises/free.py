@@ -1,165 +1,204 @@
-"""Exercises about guidance without a classifier: two answers, the two conventions, and the dropped labels."""
+"""Exercises about guidance without a classifier: other scales, a test of a rule, and hidden labels."""
 
 import torch
 from torch import Tensor
 
 from lib.exercises import Exercise, Misconception
-from lib.guidance.combine import from_w, guide
-from lib.guidance.exercises.cases import CONVENTIONS, DROPOUT, FREE, double
+from lib.guidance.exercises.cases import CONVENTIONS, DROPOUT, FREE, GALLERY, LABELS, double
 
 
-def _answers(generator: torch.Generator) -> list[tuple]:
-    return [(*double(generator, 2, num, 2), scale) for num, scale in ((1, 3.0), (2, 1.5), (3, 7.5))]
+def other_scale(guided: Tensor, eps_cond: Tensor, w: float, s: float) -> Tensor:
+    """Guided answer of scale s from the one that was made with w, without the answer without the label."""
+    return eps_cond + (s - 1) / w * (guided - eps_cond)
 
 
-GUIDE = Exercise(
-    name="guidance.guide",
-    prompt="The guided answer from eps_uncond, eps_cond and the scale s of this course, for which s = 1 is eps_cond.",
-    reference=guide,
-    cases=_answers,
+def _guided(generator: torch.Generator) -> list[tuple]:
+    return [(*double(generator, 2, num, 2), w, s) for num, w, s in ((1, 3.0, 2.0), (2, 1.5, 7.5), (3, 4.0, 0.0))]
+
+
+OTHER_SCALE = Exercise(
+    name="guidance.other_scale",
+    prompt="A program made `guided` with a paper's w, and kept eps_cond; eps_uncond is lost. The guided answer of this "
+    "course's scale s. Arguments (guided, eps_cond, w, s).",
+    reference=other_scale,
+    cases=_guided,
     misconceptions=(
         Misconception(
-            "took s for w",
-            lambda eps_uncond, eps_cond, s: eps_cond + s * (eps_cond - eps_uncond),
-            "That is the convention of Ho and Salimans, in which 0 is the plain conditional answer; here it is 1.",
+            "took w for the scale of the course",
+            lambda guided, eps_cond, w, s: eps_cond + (s - 1) / (w - 1) * (guided - eps_cond),
+            "w is counted from the answer with the label: guided lies w differences beyond eps_cond, not w - 1.",
             CONVENTIONS,
         ),
         Misconception(
-            "exchanged the two answers",
-            lambda eps_uncond, eps_cond, s: eps_cond + s * (eps_uncond - eps_cond),
-            "Put in s = 1: it must be the answer with the label.",
+            "took s for w",
+            lambda guided, eps_cond, w, s: eps_cond + s / w * (guided - eps_cond),
+            "Put in s = 1: it must be eps_cond.",
+            CONVENTIONS,
+        ),
+        Misconception(
+            "started at the guided answer",
+            lambda guided, eps_cond, w, s: guided + (s - 1) / w * (guided - eps_cond),
+            "Put in s = 1: it must be eps_cond, so start there.",
             FREE,
         ),
         Misconception(
-            "walked away from the label",
-            lambda eps_uncond, eps_cond, s: eps_uncond - s * (eps_cond - eps_uncond),
-            "Both answers are noise already: the minus of the classifier's form is inside their difference.",
+            "walked the wrong way",
+            lambda guided, eps_cond, w, s: eps_cond - (s - 1) / w * (guided - eps_cond),
+            "With s = 1 + w it must be the guided answer again.",
             FREE,
         ),
         Misconception(
-            "gave the difference alone",
-            lambda eps_uncond, eps_cond, s: s * (eps_cond - eps_uncond),
-            "That is the way; the point it starts from, the answer without the label, is missing.",
+            "took eps_cond for the answer without the label",
+            lambda guided, eps_cond, w, s: eps_cond + s / (1 + w) * (guided - eps_cond),
+            "That line starts at eps_uncond, at s = 0. eps_cond lies at s = 1.",
             FREE,
         ),
         Misconception(
-            "added both answers",
-            lambda eps_uncond, eps_cond, s: eps_uncond + s * eps_cond,
-            "The shares must add up to 1, or the guided noise is no longer of the size of noise: 1 - s and s.",
-            FREE,
-        ),
-        Misconception(
-            "divided by the scale",
-            lambda eps_uncond, eps_cond, s: eps_uncond + (eps_cond - eps_uncond) / s,
-            "A large scale goes further, past the answer with the label.",
-            FREE,
+            "took the whole distance for one difference",
+            lambda guided, eps_cond, w, s: eps_cond + (s - 1) * (guided - eps_cond),
+            "From eps_cond to the guided answer it is w times the difference of the two answers.",
+            CONVENTIONS,
         ),
     ),
     hints=(
-        "A straight line: at 0 the answer without the label, at 1 the answer with it. Where is it at s?",
-        "Start at eps_uncond and walk s times the difference.",
-        "The difference is eps_cond - eps_uncond, in this order.",
+        "All guided answers lie on one straight line. At which s do the two known points of it lie?",
+        "eps_cond lies at s = 1 and guided at s = 1 + w.",
+        "Start at eps_cond. What share of the way to guided is it to s, and which s needs the whole way?",
     ),
-    explains="Above 1 it is extrapolation: no training ever asked for such an answer.",
+    explains="Two points fix the line, so even s = 0, the answer without the label, can be had back.",
 )
 
 
-SCALE = Exercise(
-    name="guidance.scale",
-    prompt="A paper says w, with (1 + w) eps_cond - w eps_uncond. The same strength as this course's s?",
-    reference=from_w,
-    cases=lambda generator: [(2.0,), (0.3,), (4.0,)],
+def channel_scales(combined: Tensor, eps_uncond: Tensor, eps_cond: Tensor) -> Tensor:
+    """The scale that each channel was combined with."""
+    apart, places = eps_cond - eps_uncond, (0, 2, 3)
+    return ((combined - eps_uncond) * apart).sum(places) / apart.square().sum(places)
+
+
+def _combined(generator: torch.Generator) -> list[tuple]:
+    cases = []
+    for scales in ((4.0, 4.0, 4.0), (5.0, 1.0), (3.0, -2.0, 0.5, 7.5)):
+        uncond, cond = torch.randn(2, 2, len(scales), 3, 3, generator=generator, dtype=torch.float64)
+        s = torch.tensor(scales, dtype=torch.float64)[:, None, None]
+        cases.append((uncond + s * (cond - uncond), uncond, cond))
+    return cases
+
+
+def _length(x: Tensor) -> Tensor:
+    return x.square().sum((0, 2, 3)).sqrt()
+
+
+CHANNEL_SCALES = Exercise(
+    name="guidance.channel_scales",
+    prompt="An unknown rule made `combined` from eps_uncond and eps_cond, all (B, C, H, W). Find the scale s that each "
+    "channel really got, (C,).",
+    reference=channel_scales,
+    cases=_combined,
     misconceptions=(
         Misconception(
-            "took them for the same",
-            lambda w: w,
-            "w = 0 is the plain conditional model, which has s = 1: at one setting of a slider the strengths differ.",
-            CONVENTIONS,
-        ),
-        Misconception(
-            "went the other way",
-            lambda w: w - 1,
-            "That is w from s. Compare the factors of eps_cond: 1 + w in one, s in the other.",
-            CONVENTIONS,
-        ),
-        Misconception(
-            "took the factor of the other answer",
-            lambda w: -w,
-            "-w is the factor of eps_uncond, which is 1 - s.",
+            "counted from the told answer",
+            lambda combined, eps_uncond, eps_cond: channel_scales(combined, eps_uncond, eps_cond) - 1,
+            "That is w, which is 0 at the answer with the label.",
             CONVENTIONS,
         ),
         Misconception(
             "lost the sign",
-            lambda w: 1 - w,
-            "1 - s is -w. Solve for s.",
-            CONVENTIONS,
+            lambda combined, eps_uncond, eps_cond: _length(combined - eps_uncond) / _length(eps_cond - eps_uncond),
+            "A ratio of lengths cannot be negative; a rule that walks away from the label would look right.",
+            GALLERY,
+        ),
+        Misconception(
+            "took the mean over the channels",
+            lambda combined, eps_uncond, eps_cond: (
+                channel_scales(combined, eps_uncond, eps_cond).mean().expand(combined.shape[1])
+            ),
+            "The mean hides what is looked for: a channel that was left out.",
+            GALLERY,
+        ),
+        Misconception(
+            "counted from the answer with the label, backwards",
+            lambda combined, eps_uncond, eps_cond: channel_scales(combined, eps_cond, eps_uncond),
+            "That is 1 - s. Start at the answer without the label.",
+            FREE,
+        ),
+        Misconception(
+            "turned the ratio over",
+            lambda combined, eps_uncond, eps_cond: 1 / channel_scales(combined, eps_uncond, eps_cond),
+            "How many differences fit into the way, not how many ways into the difference.",
+            FREE,
         ),
     ),
     hints=(
-        "Multiply out eps_uncond + s (eps_cond - eps_uncond), and compare factors.",
-        "eps_cond has the factor s in one and 1 + w in the other.",
-        "For which w is there no guidance beyond the label? Which s is that?",
+        "In each channel the way from eps_uncond to combined is a multiple of the difference of the two answers.",
+        "Do not divide number by number: the difference may be near 0 somewhere. Project the way on the difference.",
+        "Inner products over batch and places, channel by channel: way with difference, over difference with itself.",
     ),
-    explains="GLIDE, Stable Diffusion and DiT count with s, Ho and Salimans with w: 7.5 and 6.5 are the same.",
+    explains="Called with random tensors this tests any guidance rule in a second, without a network.",
 )
 
 
-def drop_labels(y: Tensor, u: Tensor, drop_prob: float, null_label: int) -> Tensor:
-    """Labels of a batch with some replaced by the null label; ``u`` is uniform in [0, 1), one for each."""
-    return torch.where(u < drop_prob, null_label, y)
+def drop_parts(y: Tensor, u: Tensor, drop_prob: float, num_labels: tuple[int, ...]) -> Tensor:
+    """Labels of several parts, each part hidden on its own."""
+    return torch.where(u < drop_prob, torch.tensor(num_labels), y)
 
 
 def _labels(generator: torch.Generator) -> list[tuple]:
     cases = []
-    for num, drop_prob in ((8, 0.3), (12, 0.6)):
-        y, u = torch.randint(1, 4, (num,), generator=generator), torch.rand(num, generator=generator)
-        u[0], u[1] = 0.99, 0.01  # at least one is kept and one is dropped
-        cases.append((y, u, drop_prob, 5))
+    for num, drop_prob, num_labels in ((6, 0.3, (4, 6)), (9, 0.6, (7, 3))):
+        y = torch.stack([torch.randint(1, k - 1, (num,), generator=generator) for k in num_labels], dim=1)
+        u = torch.rand(num, 2, generator=generator)
+        u[:4] = torch.tensor([[0.01, 0.99], [0.99, 0.01], [0.99, 0.98], [0.02, 0.01]])
+        cases.append((y, u, drop_prob, num_labels))
     return cases
 
 
-DROP_LABELS = Exercise(
-    name="guidance.drop_labels",
-    prompt="The labels y of a batch, each replaced by null_label with probability drop_prob; u holds one uniform "
-    "number in [0, 1) for each picture, and a label is dropped where it is small.",
-    reference=drop_labels,
+def _both_or_none(y: Tensor, u: Tensor, drop_prob: float, num_labels: tuple[int, ...]) -> Tensor:
+    return torch.where(u[:, :1] < drop_prob, torch.tensor(num_labels), y)
+
+
+DROP_PARTS = Exercise(
+    name="guidance.drop_parts",
+    prompt="A label has two parts, y is (B, 2), from tables of num_labels = (K1, K2) classes and a null row after the "
+    "last class each. Hide each part on its own, where its uniform number in u, (B, 2), is below drop_prob.",
+    reference=drop_parts,
     cases=_labels,
     misconceptions=(
         Misconception(
-            "kept what should be dropped",
-            lambda y, u, drop_prob, null_label: torch.where(u < drop_prob, y, null_label),
-            "u is below drop_prob with probability drop_prob; so most of the batch is trained without its label.",
+            "hid both parts or none",
+            _both_or_none,
+            "Then no picture is ever asked for by shape alone. Each part has a draw of its own.",
             DROPOUT,
         ),
         Misconception(
             "took label 0 for the null label",
-            lambda y, u, drop_prob, null_label: torch.where(u < drop_prob, 0, y),
-            "0 is a class like any other. The null label needs a row of its own, one more than there are classes.",
-            DROPOUT,
+            lambda y, u, drop_prob, num_labels: torch.where(u < drop_prob, 0, y),
+            '0 is a class like any other. Each table has a row of its own for "not told".',
+            LABELS,
         ),
         Misconception(
             "took the last class for the null label",
-            lambda y, u, drop_prob, null_label: torch.where(u < drop_prob, null_label - 1, y),
-            "Classes are 0 … K - 1, so that the null label is K; K - 1 is the last class.",
-            DROPOUT,
+            lambda y, u, drop_prob, num_labels: torch.where(u < drop_prob, torch.tensor(num_labels) - 1, y),
+            "Classes are 0 … K - 1, so that the null row is K.",
+            LABELS,
         ),
         Misconception(
-            "dropped the whole batch or nothing",
-            lambda y, u, drop_prob, null_label: torch.full_like(y, null_label) if (u < drop_prob).any() else y,
-            "Each picture has a draw of its own; otherwise whole updates are made without any label.",
-            DROPOUT,
+            "used one null label for both parts",
+            lambda y, u, drop_prob, num_labels: torch.where(u < drop_prob, max(num_labels), y),
+            "Each part has a table of its own, with its own number of rows: in one of them this row does not exist or "
+            "is another class.",
+            LABELS,
         ),
         Misconception(
-            "threw the pictures away",
-            lambda y, u, drop_prob, null_label: y[u >= drop_prob],
-            "The picture stays in the batch and is denoised; only its label is hidden.",
+            "kept what should be hidden",
+            lambda y, u, drop_prob, num_labels: torch.where(u < drop_prob, y, torch.tensor(num_labels)),
+            "u is below drop_prob with probability drop_prob.",
             DROPOUT,
         ),
     ),
     hints=(
-        "Where is a uniform number smaller than drop_prob, and how often?",
-        "torch.where takes a condition, a value where it holds, and a value where it does not.",
-        "The condition is u < drop_prob; where it holds, the label is null_label.",
+        "Nothing has to loop over the parts: y and u have the same shape.",
+        "The null row of a part comes after its classes 0 … K - 1. Which number is it, for each part?",
+        "A tensor of the two null rows has shape (2,), and torch.where stretches it over the batch.",
     ),
-    explains="One forward pass for each picture, as without labels: guidance costs nothing in training.",
+    explains="A network trained so can be guided by the colour alone, and the shape with another strength.",
 )
