@@ -66,7 +66,7 @@ def as_if_clean(
     """Broken line: ``clean_classifier(x_t)``. A classifier of clean pictures is shown noisy ones.
 
     It knows nothing of noise, so it is far too sure of itself, and its gradient is far too strong: tens of times in the
-    middle of the chain, hundreds at its end.
+    middle of the chain, hundreds to thousands at its end.
     """
     return x_t, torch.ones_like(t)
 
