@@ -5,6 +5,7 @@ from torch import Tensor
 
 from lib.exercises import Exercise, Misconception
 from lib.guidance.exercises.cases import CONVENTIONS, DROPOUT, FREE, GALLERY, LABELS, double
+from lib.guidance.failures import guided_channels
 
 
 def other_scale(guided: Tensor, eps_cond: Tensor, w: float, s: float) -> Tensor:
@@ -69,12 +70,6 @@ OTHER_SCALE = Exercise(
 )
 
 
-def channel_scales(combined: Tensor, eps_uncond: Tensor, eps_cond: Tensor) -> Tensor:
-    """The scale that each channel was combined with."""
-    apart, places = eps_cond - eps_uncond, (0, 2, 3)
-    return ((combined - eps_uncond) * apart).sum(places) / apart.square().sum(places)
-
-
 def _combined(generator: torch.Generator) -> list[tuple]:
     cases = []
     for scales in ((4.0, 4.0, 4.0), (5.0, 1.0), (3.0, -2.0, 0.5, 7.5)):
@@ -92,12 +87,12 @@ CHANNEL_SCALES = Exercise(
     name="guidance.channel_scales",
     prompt="An unknown rule made `combined` from eps_uncond and eps_cond, all (B, C, H, W). Find the scale s that each "
     "channel really got, (C,).",
-    reference=channel_scales,
+    reference=guided_channels,
     cases=_combined,
     misconceptions=(
         Misconception(
             "counted from the told answer",
-            lambda combined, eps_uncond, eps_cond: channel_scales(combined, eps_uncond, eps_cond) - 1,
+            lambda combined, eps_uncond, eps_cond: guided_channels(combined, eps_uncond, eps_cond) - 1,
             "That is w, which is 0 at the answer with the label.",
             CONVENTIONS,
         ),
@@ -110,20 +105,20 @@ CHANNEL_SCALES = Exercise(
         Misconception(
             "took the mean over the channels",
             lambda combined, eps_uncond, eps_cond: (
-                channel_scales(combined, eps_uncond, eps_cond).mean().expand(combined.shape[1])
+                guided_channels(combined, eps_uncond, eps_cond).mean().expand(combined.shape[1])
             ),
             "The mean hides what is looked for: a channel that was left out.",
             GALLERY,
         ),
         Misconception(
             "counted from the answer with the label, backwards",
-            lambda combined, eps_uncond, eps_cond: channel_scales(combined, eps_cond, eps_uncond),
+            lambda combined, eps_uncond, eps_cond: guided_channels(combined, eps_cond, eps_uncond),
             "That is 1 - s. Start at the answer without the label.",
             FREE,
         ),
         Misconception(
             "turned the ratio over",
-            lambda combined, eps_uncond, eps_cond: 1 / channel_scales(combined, eps_uncond, eps_cond),
+            lambda combined, eps_uncond, eps_cond: 1 / guided_channels(combined, eps_uncond, eps_cond),
             "How many differences fit into the way, not how many ways into the difference.",
             FREE,
         ),
