@@ -25,7 +25,7 @@ def tiny(monkeypatch):
     monkeypatch.setattr(trends, "device", lambda: "cpu")
     for name, value in {
         "STEP_COUNTS": (1, 2), "INVERSION_STEPS": (2, 3), "NUM_INVERTED": 2, "CHUNK": 33,
-        "NUM_SAMPLES": len(few["heldout"]),
+        "EVERY_HELDOUT": 1, "NUM_SAMPLES": len(few["heldout"]),
     }.items():  # fmt: skip
         monkeypatch.setattr(trends, name, value)
     return model
@@ -33,7 +33,13 @@ def tiny(monkeypatch):
 
 def test_as_many_pictures_are_drawn_as_are_held_out():
     """Small sets look further away, so that both sides of the ratio must be of one size."""
-    assert len(all_pictures(32, "heldout")) == trends.NUM_SAMPLES
+    assert len(all_pictures(32, "heldout")[:: trends.EVERY_HELDOUT]) == trends.NUM_SAMPLES
+
+
+def test_training_pictures_themselves_are_the_floor_of_the_table(tiny):
+    """Nearer than new emoji, another number for every seed, the same for the same seeds."""
+    found = trends.floor([0, 1, 2])
+    assert 0 < found["min"] < found["max"] < 1 and found == trends.floor([0, 1, 2])
 
 
 @pytest.mark.parametrize("eta", ETAS)
@@ -75,6 +81,7 @@ def test_the_tables_hold_every_setting_the_paper_s_numbers_and_a_sentence_on_the
 
     monkeypatch.setattr(trends, "cells", fake_cells)
     table = TRENDS["ddim_steps_eta"]([0, 1, 2])
+    assert table["summary"]["frechet_relative, training emoji"]["num"] == 3
     assert len(table["rows"]) == 3 * 2 * 5 and table["summary"]["frechet_relative, sigma-hat, 2 steps"]["mean"] == 2
     assert table["summary"]["seconds_per_picture, 2 steps"]["num"] == 15 and "no crossing" in table["crossing"]
     inversion = TRENDS["ddim_inversion"]([0, 1, 2])
