@@ -233,6 +233,7 @@ def test_a_learner_who_edits_and_saves_is_never_refused_and_loses_nothing(page, 
         while edit not in file.read_text("utf8") and time.time() < deadline:
             page.wait_for_timeout(50)
         assert edit in file.read_text("utf8")
+        page.wait_for_selector(".lm-TabBar-tab.jp-mod-dirty", state="detached")  # while a save runs, a next is ignored
         assert dialogs(page) == []
         if twin.exists():
             os.utime(twin)  # somebody touches the twin between two saves

@@ -71,6 +71,7 @@ def test_any_two_axes_are_laid_out_and_the_others_keep_their_controls(seen):
     page.locator(".dw-segment").nth(1).click()
     np.testing.assert_array_equal(pictures(page), frames()[:, :, 1].reshape(-1, 3, 8, 8))
     across.select_option("steps")
+    settle(page)
     assert down.input_value() == ""
     np.testing.assert_array_equal(pictures(page), frames()[:, 0, 1])
     across.select_option("")
