@@ -6,11 +6,11 @@ from contextlib import contextmanager
 import pytest
 
 from lib.site import browser as site
-from lib.site.browser import PHONE, finger, middle, pixels, serve, settle, too_wide, visit
+from lib.site.browser import PHONE, cut_off, finger, middle, pixels, serve, settle, too_wide, visit
 
 __all__ = [
-    "DARK", "PHONE", "SMALL", "axe_violations", "chromium", "finger", "middle", "missing", "pixels", "serve", "settle",
-    "too_wide", "visit",
+    "DARK", "PHONE", "SMALL", "axe_violations", "chromium", "cut_off", "finger", "middle", "missing", "pixels", "serve",
+    "settle", "too_wide", "visit",
 ]  # fmt: skip
 
 SMALL = {**PHONE, "viewport": {"width": 360, "height": 800}}

@@ -170,6 +170,16 @@ def too_wide(page) -> bool:
     return page.evaluate("document.documentElement.scrollWidth") > page.viewport_size["width"]
 
 
+def cut_off(page) -> list[str]:
+    """Texts that reach beyond the frame of their widget, unless they stand in a part that scrolls."""
+    return page.evaluate("""() => [...document.querySelectorAll(".dw")].flatMap((card) => {
+      const right = card.getBoundingClientRect().right, scrolls = (e) => e !== card
+        && (["auto", "scroll", "hidden"].includes(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
+      return [...card.querySelectorAll("*")].filter((e) => e.checkVisibility() && e.innerText?.trim()
+        && e.getBoundingClientRect().right > right && !scrolls(e)).map((e) => e.innerText.trim().slice(0, 60));
+    })""")
+
+
 def axe_violations(page, selector: str | None = None) -> list[str]:
     """What axe-core finds on the page or in one part of it, a line for each rule."""
     axe = needed("axe_playwright_python", "axe is missing: pip install axe-playwright-python")

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from browser import PHONE, axe_violations, serve, settle, visit
+from browser import PHONE, axe_violations, cut_off, serve, settle, visit
 from nbconvert import HTMLExporter
 
 from lib.site.notebooks import chapters
@@ -129,12 +129,13 @@ def test_every_widget_answers_to_keys(book, browser, address):
 
 
 def test_no_page_is_wider_than_a_phone(book, browser, address):
-    """Nothing but the inside of a table or a code block is ever scrolled sideways."""
+    """Nothing but the inside of a table or a code block is ever scrolled sideways, and no widget cuts a text off."""
     for path in book.pages:
         with visit(browser, address + path.name, **PHONE) as seen:
             wait_for_widgets(seen.page)
             width = seen.page.evaluate("document.documentElement.scrollWidth")
             assert width <= PHONE["viewport"]["width"], f"{path.name} is {width} pixels wide"
+            assert cut_off(seen.page) == [], path.name
 
 
 def test_a_solution_opens_on_a_click(book, browser, address):
