@@ -12,6 +12,7 @@ import json
 import re
 import struct
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import anywidget
@@ -38,6 +39,19 @@ def bundle(name: str) -> str:
         return before + (source if is_main else re.sub(r"^export (?=const|let|function)", "", source, flags=re.M))
 
     return collect(name, True)
+
+
+def one_of(proposal: dict, known: Iterable):
+    """The value that a trait is to take, for its validator, if it is one of those known.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    known = list(known)
+    if proposal["value"] not in known:
+        choices = ", ".join(map(str, known))
+        raise ValueError(f"{proposal['trait'].name} must be one of {choices}, got {proposal['value']!r}")
+    return proposal["value"]
 
 
 def _plain(value):

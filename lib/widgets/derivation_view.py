@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import traitlets as tr
 
-from lib.widgets.base import StaticAnyWidget, bundle
+from lib.widgets.base import StaticAnyWidget, bundle, one_of
 
 _STEP_KEYS = ("id", "before_mathml", "after_mathml", "why_html", "kind", "result")
 _GROUP_KEYS = ("id", "title", "first", "last")
@@ -73,9 +73,7 @@ class DerivationView(StaticAnyWidget):
 
     @tr.validate("zoom")
     def _known_level(self, proposal):
-        if proposal["value"] not in self.levels:
-            raise ValueError(f"zoom must be one of the levels {self.levels}, got {proposal['value']!r}")
-        return proposal["value"]
+        return one_of(proposal, self.levels)
 
     @tr.validate("step")
     def _known_step(self, proposal):

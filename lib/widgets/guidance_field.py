@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from lib.data import GaussianMixture
-from lib.widgets.base import bundle
+from lib.widgets.base import bundle, one_of
 from lib.widgets.plane import LevelWidget, SamplerWidget, mixture_numbers
 
 FIELDS = ("unconditional", "conditional", "difference", "guided", "none")
@@ -86,9 +86,7 @@ class GuidanceField(LevelWidget, SamplerWidget):
 
     @tr.validate("wanted")
     def _known_class(self, proposal):
-        if proposal["value"] not in self._classes:
-            raise ValueError(f"wanted must be one of {list(self._classes)}, got {proposal['value']!r}")
-        return proposal["value"]
+        return one_of(proposal, self._classes)
 
     @tr.validate("guidance_scale")
     def _scale_in_range(self, proposal):
@@ -98,9 +96,7 @@ class GuidanceField(LevelWidget, SamplerWidget):
 
     @tr.validate("field")
     def _known_field(self, proposal):
-        if proposal["value"] not in FIELDS:
-            raise ValueError(f"field must be one of {', '.join(FIELDS)}, got {proposal['value']!r}")
-        return proposal["value"]
+        return one_of(proposal, FIELDS)
 
     @property
     def w(self) -> float:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor, nn
 
-from lib.widgets.base import StaticAnyWidget, bundle
+from lib.widgets.base import StaticAnyWidget, bundle, one_of
 from lib.widgets.nn import export_layers, output_shape
 
 MAX_CODES, MAX_PICTURES, MAX_GROUPS, MAX_ZOOM = 4000, 400, 10, 64
@@ -152,10 +152,7 @@ class LatentMap(StaticAnyWidget):
 
     @tr.validate("model")
     def _known_model(self, proposal):
-        known = [entry["label"] for entry in self.models]
-        if proposal["value"] not in known:
-            raise ValueError(f"model must be one of {known}, got {proposal['value']!r}")
-        return proposal["value"]
+        return one_of(proposal, (entry["label"] for entry in self.models))
 
     @tr.validate("zoom")
     def _zoom_in_range(self, proposal):

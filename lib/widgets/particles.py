@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lib.data import GaussianMixture
-from lib.widgets.base import STATIC, StaticAnyWidget, bundle
+from lib.widgets.base import STATIC, StaticAnyWidget, bundle, one_of
 from lib.widgets.plane import LevelWidget, SetsWidget
 from lib.widgets.portable_noise import normals
 
@@ -60,9 +60,7 @@ class Particles(LevelWidget, SetsWidget):
 
     @tr.validate("arrows")
     def _known_arrows(self, proposal):
-        if proposal["value"] not in ARROWS:
-            raise ValueError(f"arrows must be one of {', '.join(ARROWS)}, got {proposal['value']!r}")
-        return proposal["value"]
+        return one_of(proposal, ARROWS)
 
     def preview(self) -> np.ndarray:
         """The particles at t, noised in one jump."""

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lib.data import GaussianMixture
-from lib.widgets.base import STATIC, StaticAnyWidget
+from lib.widgets.base import STATIC, StaticAnyWidget, one_of
 from lib.widgets.portable_noise import normals
 
 MAX_POINTS, MAX_SETS = 300, 8
@@ -111,10 +111,7 @@ class SetsWidget(PlaneWidget):
 
     @tr.validate("data")
     def _known_set(self, proposal):
-        known = [entry["name"] for entry in self.sets]
-        if proposal["value"] not in known:
-            raise ValueError(f"data must be one of {known}, got {proposal['value']!r}")
-        return proposal["value"]
+        return one_of(proposal, (entry["name"] for entry in self.sets))
 
     @tr.validate("own")
     def _inside(self, proposal):

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lib.widgets import schedule_curves
-from lib.widgets.base import STATIC, StaticAnyWidget, bundle
+from lib.widgets.base import STATIC, StaticAnyWidget, bundle, one_of
 from lib.widgets.portable_noise import normals
 from lib.widgets.schedule_curves import DRAWN_GAP, DRAWN_LOW, KINDS, PARAMETERS, STEPS, check_drawn, check_parameters
 
@@ -93,9 +93,7 @@ class ScheduleLab(StaticAnyWidget):
 
     @tr.validate("schedule_a", "schedule_b")
     def _known_schedule(self, proposal):
-        if proposal["value"] not in KINDS:
-            raise ValueError(f"{proposal['trait'].name} must be one of {', '.join(KINDS)}, got {proposal['value']!r}")
-        return proposal["value"]
+        return one_of(proposal, KINDS)
 
     @tr.validate("params_a", "params_b")
     def _known_parameters(self, proposal):
@@ -126,9 +124,7 @@ class ScheduleLab(StaticAnyWidget):
 
     @tr.validate("picture")
     def _known_picture(self, proposal):
-        if proposal["value"] not in self.names:
-            raise ValueError(f"picture must be one of {self.names}, got {proposal['value']!r}")
-        return proposal["value"]
+        return one_of(proposal, self.names)
 
     @tr.validate("seed")
     def _seed_in_range(self, proposal):

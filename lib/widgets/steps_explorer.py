@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from lib.data import GaussianMixture, PointSet
-from lib.widgets.base import bundle
+from lib.widgets.base import bundle, one_of
 from lib.widgets.plane import SamplerWidget, SetsWidget
 
 SPACINGS = ("evenly", "quadratic", "leading", "trailing")
@@ -83,9 +83,7 @@ class StepsExplorer(SamplerWidget, SetsWidget):
 
     @tr.validate("spacing")
     def _known_spacing(self, proposal):
-        if proposal["value"] not in SPACINGS:
-            raise ValueError(f"spacing must be one of {', '.join(SPACINGS)}, got {proposal['value']!r}")
-        return proposal["value"]
+        return one_of(proposal, SPACINGS)
 
     def preview(self) -> np.ndarray:
         """Walks without noise in the chosen number of even steps, and where they end."""
