@@ -94,8 +94,7 @@ function render({ model, el }) {
 
   const paint = () => {
     const at = place(), a = axisOf(model.get("across")), d = axisOf(model.get("down")), shown = [a, d];
-    const anew = layout !== `${a} ${d}`;
-    if (anew) { layout = `${a} ${d}`; build(a, d); }
+    if (layout !== `${a} ${d}`) { layout = `${a} ${d}`; build(a, d); }
     across.element.value = model.get("across"); down.element.value = model.get("down");
     controls.forEach((one, i) => { if (one) { one.element.hidden = shown.includes(i); one.set(at[i]); } });
     for (const { row, col, canvas, below } of cells) {
@@ -108,8 +107,6 @@ function render({ model, el }) {
     const chosen = axes.flatMap(({ title, labels }, i) => (shown.includes(i) ? [] : [`${title} ${labels[at[i]]}`]));
     const common = numbers.filter((one) => !differs(one.lengths, shown)).map((one) => `${one.label} ${one.texts[flatIndex(at, one.lengths)]}`);
     words.textContent = [...chosen, ...common].join(" \u00B7 ");
-    // on a phone a long row may have to be scrolled, by keys too
-    if (anew) for (const line of view.querySelectorAll(".dw-frame-cells")) if (line.scrollWidth > line.clientWidth) line.tabIndex = 0;
   };
 
   const open = async () => {
