@@ -7,6 +7,7 @@ A GPU is used if there is one; without it the first takes hours.
 """
 
 import functools
+import statistics
 import time
 from typing import Any
 
@@ -132,13 +133,22 @@ def ratios(found: dict[str, list[float]]) -> dict[str, dict[str, float]]:
 
 
 def crossing(found: dict[str, list[float]]) -> str:
-    """In words: from how many steps on some noise beats none, in the mean over seeds, or that it never does."""
-    mean = {label: sum(values) / len(values) for label, values in found.items()}
+    """In words: from how many steps on some noise beats none by more than the spreads of both, or that it never does.
+
+    Args:
+        found: distances of each setting, one for each seed; a single one has no spread.
+    """
+
+    def lead(num_steps: int, eta: str) -> float:
+        none, some = (found[label_of(num_steps, name)] for name in ("eta 0", eta))
+        spreads = sum(statistics.stdev(values) for values in (none, some) if len(values) > 1)
+        return statistics.fmean(none) - statistics.fmean(some) - spreads
+
     for num_steps in STEP_COUNTS:
-        best = min(ETAS, key=lambda eta: mean[label_of(num_steps, eta)])
-        if best != "eta 0":
-            return f"With {num_steps} steps {best} is the first to have a smaller distance than eta 0."
-    return f"There is no crossing: eta 0 has the smallest distance at every number of steps up to {STEP_COUNTS[-1]}."
+        best = max(ETAS, key=lambda eta: lead(num_steps, eta))
+        if lead(num_steps, best) > 0:
+            return f"With {num_steps} steps {best} is the first to beat eta 0 by more than both spreads."
+    return f"There is no crossing: up to {STEP_COUNTS[-1]} steps nothing beats eta 0 by more than both spreads."
 
 
 def measure_inversion(setting: tuple[int, bool], seed: int) -> dict[str, float]:

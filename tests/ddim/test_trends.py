@@ -11,7 +11,7 @@ from lib.ddim.subsequences import evenly
 from lib.ddim.trends import ETAS, PAPER, TRENDS, crossing, label_of, measure_inversion, measure_samples, ratios
 from lib.ddpm import UNet, last, schedules
 from lib.ddpm.recipe import all_pictures
-from lib.training import autocast, step_generator
+from lib.training import autocast, step_generator, trend
 
 
 @pytest.fixture
@@ -96,7 +96,22 @@ def test_the_paper_s_ratios_and_its_crossing():
     table = ratios(found)
     assert table["eta 0"]["ours"] == table["eta 0"]["paper"] == pytest.approx(3.307, abs=1e-3)
     assert table["sigma-hat"]["paper"] == pytest.approx(115.9, abs=0.1)
-    assert crossing(found) == "With 1000 steps sigma-hat is the first to have a smaller distance than eta 0."
+    assert crossing(found) == "With 1000 steps sigma-hat is the first to beat eta 0 by more than both spreads."
+
+
+def test_a_lead_within_the_spreads_is_no_crossing():
+    """A mean 0.1 lower counts with spreads of 0.04 each, and not with 0.06; the stored sentence follows its rows."""
+    found = {label_of(num, eta): [2.0, 2.0] for eta in PAPER for num in trends.STEP_COUNTS}
+    for spread, crosses in ((0.04, True), (0.06, False)):
+        step = spread / 2**0.5
+        found[label_of(20, "eta 0")] = [2.0 - step, 2.0 + step]
+        found[label_of(20, "eta 0.5")] = [1.9 - step, 1.9 + step]
+        assert crossing(found).startswith("With 20 steps eta 0.5" if crosses else "There is no crossing")
+    stored = trend("ddim_steps_eta")
+    measured = {row["setting"]: [] for row in stored["rows"]}
+    for row in stored["rows"]:
+        measured[row["setting"]].append(row["frechet_relative"])
+    assert stored["crossing"] == crossing(measured)
 
 
 def test_chunks_have_noise_of_their_own_and_pictures_stay_in_range():
