@@ -234,7 +234,7 @@ def test_a_learner_who_edits_and_saves_is_never_refused_and_loses_nothing(page, 
             page.wait_for_timeout(500)
             if edit in file.read_text("utf8") and not page.locator(".lm-TabBar-tab.jp-mod-dirty").count():
                 break
-        assert edit in file.read_text("utf8")
+        assert edit in file.read_text("utf8") and not page.locator(".lm-TabBar-tab.jp-mod-dirty").count()
         assert dialogs(page) == []
         if twin.exists():
             os.utime(twin)  # somebody touches the twin between two saves
