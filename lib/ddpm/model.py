@@ -60,7 +60,9 @@ class UNet(nn.Module):
     ):
         super().__init__()
         resolutions = [size // patch_size // 2**stage for stage in range(len(multipliers))]
-        _check(size, patch_size, resolutions, [channels * m for m in multipliers], attention_resolutions, num_heads)
+        check_widths(
+            size, patch_size, resolutions, [channels * m for m in multipliers], attention_resolutions, num_heads
+        )
         self.size, self.in_channels, self.patch_size = size, in_channels, patch_size
         num_values, emb_dim = in_channels * patch_size**2, 4 * channels
         self.time_embedding = TimeEmbedding(channels, emb_dim)
@@ -79,7 +81,7 @@ class UNet(nn.Module):
             SelfAttention(width, num_heads),
             self.residual_block(width, width, emb_dim, dropout),
         )
-        self.up = _way_up(widths, stages, num_res_blocks, stage)
+        self.up = way_up(widths, stages, num_res_blocks, stage)
         self.out = Out(channels * multipliers[0], num_values * (2 if learned_variance else 1))
         self.to(memory_format=torch.channels_last)  # the order in memory that convolutions on CPUs and GPUs like best
 
@@ -122,7 +124,7 @@ def way_down(
     return down, widths
 
 
-def _way_up(
+def way_up(
     widths: list[int], stages: list[tuple[int, int]], num_res_blocks: int, stage: Callable[..., Stage]
 ) -> nn.ModuleList:
     """Blocks of the way up: each begins with one of the outputs of the way down beside its input, the last first."""
@@ -169,7 +171,7 @@ class PointMLP(nn.Module):
         return self.out(nn.functional.silu(x))
 
 
-def _check(size, patch_size, resolutions, widths, attention_resolutions, num_heads) -> None:
+def check_widths(size, patch_size, resolutions, widths, attention_resolutions, num_heads) -> None:
     """Raise ValueError unless every resolution is whole and every width divides into groups and heads."""
     smallest = patch_size * 2 ** (len(resolutions) - 1)
     if size % smallest:

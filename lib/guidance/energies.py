@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lib.data import emoji
 from lib.metrics import emoji_features
-from lib.metrics.features import network
+from lib.metrics.features import FeatureNet, network
 
 Energy = Callable[[Float[Tensor, "B 3 S S"]], Float[Tensor, " B"]]
 
@@ -45,13 +45,17 @@ def similarity_energy(wanted: Float[Tensor, " D"]) -> Energy:
     return lambda x_0_hat: -similarity(x_0_hat, wanted)
 
 
-def feature_maps(images: Float[Tensor, "B 3 S S"]) -> list[Float[Tensor, "B C H W"]]:
+def feature_maps(images: Float[Tensor, "B 3 S S"], model: FeatureNet | None = None) -> list[Float[Tensor, "B C H W"]]:
     """The maps inside the feature network after its first layer and after each residual block: fine to coarse.
+
+    Args:
+        images: pictures of 32 or 64 pixels.
+        model: a feature network; the shipped one if not given.
 
     Raises:
         ValueError: if the pictures are not 32 or 64 pixels wide.
     """
-    model = network(images.device)
+    model = model or network(images.device)
     if str(images.shape[-1]) not in model.stems:
         raise ValueError(f"images must be 32 or 64 pixels wide, got {images.shape[-1]}")
     h = model.stems[str(images.shape[-1])](images)

@@ -49,7 +49,7 @@ def one_of(proposal: dict, known: Iterable):
     """
     known = list(known)
     if proposal["value"] not in known:
-        choices = ", ".join(map(str, known))
+        choices = ", ".join(str(choice) or "''" for choice in known)
         raise ValueError(f"{proposal['trait'].name} must be one of {choices}, got {proposal['value']!r}")
     return proposal["value"]
 

@@ -1,6 +1,5 @@
 """A grid of pictures that were made beforehand, looked at along any of its axes."""
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 
@@ -9,9 +8,9 @@ import torch
 import traitlets as tr
 from einops import rearrange, repeat
 from jaxtyping import Shaped, UInt8
-from PIL import Image
 
 from lib.widgets.base import STATIC, StaticAnyWidget, bundle
+from lib.widgets.sheets import sheet
 
 MAX_AXES, MAX_PICTURES, MAX_BYTES, MAX_ACROSS = 5, 1200, 1_000_000, 12
 
@@ -72,7 +71,9 @@ class FrameExplorer(StaticAnyWidget):
             numbers=[_number(str(label), array, lengths) for label, array in (numbers or {}).items()],
             shape=list(self._frames.shape[-3:]),
             columns=columns,
-            sheet=_sheet(self._frames, columns, quality),
+            sheet=sheet(
+                self._frames.reshape(-1, *self._frames.shape[-3:]), columns, quality, most=MAX_BYTES, what="frames"
+            ),
             place=dict.fromkeys(names, 0),
         )
         if across is None:
@@ -190,24 +191,3 @@ def _colour(frames: np.ndarray) -> np.ndarray:
 
 def _scale(frames: np.ndarray) -> int:
     return max(1, min(96, 720 // frames.shape[1]) // frames.shape[-1])
-
-
-def _sheet(frames: np.ndarray, columns: int, quality: int | None) -> bytes:
-    """All pictures on one WebP sheet, row after row."""
-    if quality is not None and not 1 <= quality <= 100:
-        raise ValueError(f"quality must be None or lie in 1..100, got {quality!r}")
-    pictures = _colour(frames).reshape(-1, 3, *frames.shape[-2:])
-    pictures = np.concatenate([pictures, np.zeros((-len(pictures) % columns, *pictures.shape[1:]), np.uint8)])
-    pixels = np.ascontiguousarray(rearrange(pictures, "(r c) rgb h w -> (r h) (c w) rgb", c=columns))
-    if max(pixels.shape) > 16_000:
-        raise ValueError(
-            f"frames must fit on a sheet of 16,000 pixels a side, got {pixels.shape[1]} x {pixels.shape[0]}"
-        )
-    file = io.BytesIO()
-    kind = {"lossless": True, "quality": 75} if quality is None else {"quality": quality}
-    Image.fromarray(pixels).save(file, "WEBP", method=4, exact=True, **kind)  # 6 takes ten times as long for 1 %
-    if file.tell() > MAX_BYTES:
-        raise ValueError(
-            f"frames must pack into {MAX_BYTES // 1000} kB, got {file.tell() // 1000} kB; set quality=80, or show less"
-        )
-    return file.getvalue()

@@ -45,6 +45,7 @@ CHAPTERS = {
     "guidance": Expected(
         "GUIDANCE", "G{:02d}", (5, 13), {"symbolic", "gaussian", "quadrature"}, "classifier", continues=True
     ),
+    "ldm": Expected("LDM", "L{:02d}", (6, 12, 24), FIVE_KINDS, "latent", continues=True),
 }
 
 

@@ -16,7 +16,7 @@ from lib.vae import active_units
 
 CHAPTERS = registry._chapters()
 NAMES = [name for chapter in CHAPTERS for name in load(chapter)]
-LEAST = {"vae": 8, "vqvae": 8, "ddpm": 6, "ddim": 6, "guidance": 6}
+LEAST = {"vae": 8, "vqvae": 8, "ddpm": 6, "ddim": 6, "guidance": 6, "ldm": 8}
 """How many exercises a chapter has at least; 5 if it is not named."""
 
 IN_PREPARATION: set[str] = set()

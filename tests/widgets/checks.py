@@ -1,5 +1,6 @@
 """What is asked of widgets in more than one test file."""
 
+import numpy as np
 import pytest
 from browser import DARK, axe_violations, settle, visit
 
@@ -40,3 +41,12 @@ def smallest_target(page) -> float:
       .map((e) => (e.closest(".dw-check") ?? e).getBoundingClientRect())
       .filter((r) => r.width).map((r) => Math.min(r.height, r.width))"""
     return min(page.evaluate(code, TARGETS))
+
+
+def shown(page, selector: str, number: int = 0) -> np.ndarray:
+    """What a canvas shows, (H, W, 3)."""
+    settle(page)
+    code = """([s, i]) => { const c = document.querySelectorAll(s)[i];
+      return [c.height, c.width, Array.from(c.getContext("2d").getImageData(0, 0, c.width, c.height).data)]; }"""
+    height, width, data = page.evaluate(code, [selector, number])
+    return np.array(data, np.uint8).reshape(height, width, 4)[..., :3]

@@ -7,6 +7,7 @@ import pytest
 from browser import missing
 from codebook_pages import inspector
 from diffusion_pages import particles, reverse_scrubber, schedule_lab
+from latent_pages import caption_builder, latent_viewer
 from node import node_program
 from sampler_pages import frame_explorer, guidance_field, steps_explorer
 from widget_pages import derivation, latent_map, noise_slider
@@ -24,6 +25,8 @@ MAKERS = [
     frame_explorer,
     steps_explorer,
     guidance_field,
+    caption_builder,
+    latent_viewer,
 ]
 
 
