@@ -1,6 +1,7 @@
 """The browser of `lib.site.browser` for tests: skipped where it is missing, failed where REQUIRE_BROWSER is set."""
 
 import os
+from collections.abc import Iterable
 from contextlib import contextmanager
 
 import pytest
@@ -42,9 +43,9 @@ def chromium():
         yield running
 
 
-def axe_violations(page, selector: str | None = None) -> list[str]:
-    """What axe-core finds on the page or in one part of it, a line for each rule."""
+def axe_violations(page, selector: str | None = None, *, rules: Iterable[str] = ()) -> list[str]:
+    """What axe-core finds on the page or in one part of it, a line for each rule; by all rules if none is named."""
     try:
-        return site.axe_violations(page, selector)
+        return site.axe_violations(page, selector, rules=rules)
     except site.BrowserMissing as error:
         return missing(str(error))

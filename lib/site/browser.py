@@ -12,6 +12,7 @@ import importlib
 import os
 import shutil
 import threading
+from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -180,13 +181,16 @@ def cut_off(page) -> list[str]:
     })""")
 
 
-def axe_violations(page, selector: str | None = None) -> list[str]:
-    """What axe-core finds on the page or in one part of it, a line for each rule."""
+def axe_violations(page, selector: str | None = None, *, rules: Iterable[str] = ()) -> list[str]:
+    """What axe-core finds on the page or in one part of it, a line for each rule; by all rules if none is named."""
     axe = needed("axe_playwright_python", "axe is missing: pip install axe-playwright-python")
     page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text("utf8"))
-    code = """async (s) => (await axe.run(s ? { include: [s] } : document)).violations.map(
-      (v) => `${v.id} (${v.impact}), ${v.nodes.length} times: ${v.nodes[0].html.slice(0, 160)}`)"""
-    return page.evaluate(code, selector)
+    code = """async ([s, rules]) => {
+      const options = { resultTypes: ["violations"], ...(rules.length ? { runOnly: rules } : {}) };
+      return (await axe.run(s ? { include: [s] } : document, options)).violations.map(
+        (v) => `${v.id} (${v.impact}), ${v.nodes.length} times: ${v.nodes[0].html.slice(0, 160)}`);
+    }"""
+    return page.evaluate(code, [selector, list(rules)])
 
 
 @dataclass
