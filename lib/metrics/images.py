@@ -1,5 +1,6 @@
 """Comparing pictures pixel by pixel: peak signal-to-noise ratio, and the nearest neighbours of a picture."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -70,7 +71,26 @@ def nearest(queries: Float[Tensor, "Q ..."], reference: Float[Tensor, "N ..."], 
     if not (queries.isfinite().all() and reference.isfinite().all()):
         raise ValueError("queries and reference must be finite, got NaN or infinity")
     flat_queries, flat_reference = (rearrange(items, "n ... -> n (...)") for items in (queries, reference))
-    # A stable sort and not topk: topk does not say which of two equal distances comes first.
-    ranked = [block.sort(dim=1, stable=True) for block in distance_blocks(flat_queries, flat_reference, rows=64)]
-    distance = torch.cat([values[:, :k] for values, _ in ranked])
-    return Neighbours(distance, torch.cat([index[:, :k] for _, index in ranked]))
+    flat_queries, flat_reference = flat_queries.detach().double(), flat_reference.detach().double()
+    found = Neighbours(
+        flat_queries.new_empty(len(queries), k), torch.empty(len(queries), k, dtype=torch.long, device=queries.device)
+    )
+    for row, index in enumerate(_candidates(flat_queries, flat_reference, k)):
+        (exact,) = torch.cat(list(distance_blocks(flat_queries[row, None], flat_reference[index])))
+        # A stable sort and not topk: topk does not say which of two equal distances comes first.
+        distance, order = exact.sort(stable=True)
+        found.distance[row], found.index[row] = distance[:k], index[order[:k]]
+    return found
+
+
+def _candidates(
+    queries: Float[Tensor, "Q D"], reference: Float[Tensor, "N D"], k: int
+) -> Iterator[Int[Tensor, " some"]]:
+    """For each query the items that may be among the ``k`` nearest: by a matrix product, quick but rounded."""
+    sizes = reference.square().sum(1)
+    for block in queries.split(64):
+        both = block.square().sum(1, keepdim=True) + sizes
+        rough = both - 2 * block @ reference.mT  # squared distances
+        off = 4 * block.shape[1] * torch.finfo(torch.float64).eps * both.amax(1, keepdim=True)  # by this at most
+        near = rough <= rough.kthvalue(k, dim=1, keepdim=True).values + 2 * off
+        yield from (row.nonzero()[:, 0] for row in near)

@@ -79,6 +79,21 @@ def test_equal_distances_come_in_the_order_of_the_reference():
     assert found.index.tolist() == [[2, 0, 1, 3]]
 
 
+def test_points_far_from_the_origin_are_told_apart():
+    """A matrix product alone rounds these distances away; the search must measure them."""
+    steps = torch.rand(40, 5, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    reference = 1e7 + 1e-3 * steps
+    found = nearest(reference[:6], reference, k=4)
+    expected = torch.cdist(reference[:6], reference, compute_mode="donot_use_mm_for_euclid_dist").sort(dim=1)
+    assert found.index.equal(expected.indices[:, :4]) and found.distance.equal(expected.values[:, :4])
+
+
+def test_no_query_has_no_neighbours():
+    """The shapes stay."""
+    found = nearest(torch.zeros(0, 2), torch.zeros(3, 2), k=2)
+    assert found.index.shape == found.distance.shape == (0, 2)
+
+
 @pytest.mark.usefixtures("as_reader")
 @pytest.mark.parametrize(
     ("queries", "reference", "k", "message"),
