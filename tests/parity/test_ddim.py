@@ -9,13 +9,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from compared import TOLERANCE, gap
 from diffusers import DDIMInverseScheduler, DDIMScheduler
 
 from lib.ddim import ddim_step, eta_sigma, euler_step, invert, sample
 from lib.ddim.subsequences import leading, linspace, trailing
 from lib.ddpm import last, predict_eps, schedules
 
-TOLERANCE = 1e-5
 PREDICTION = {"eps": "epsilon", "x_0": "sample", "v": "v_prediction"}
 SPACING = {"leading": leading, "trailing": trailing, "linspace": linspace}
 ALPHA_BAR = schedules.linear(1000)
@@ -23,10 +23,6 @@ ALPHA_BAR = schedules.linear(1000)
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def gap(ours: torch.Tensor, theirs: torch.Tensor) -> float:
-    return (ours - theirs).abs().max().item()
 
 
 def scheduler_of(num_steps: int, kind: type = DDIMScheduler, **options):

@@ -7,6 +7,7 @@ import math
 
 import pytest
 import torch
+from compared import TOLERANCE, gap, normal
 from diffusers import DDPMScheduler
 from diffusers.models.attention_processor import Attention
 from diffusers.models.embeddings import get_timestep_embedding
@@ -18,7 +19,6 @@ from lib.ddpm.decoder import decoder_nll, round_to_levels
 from lib.ddpm.forward import posterior, predict_x_0, q_sample, v_target
 from lib.ddpm.sampling import log_variance, sample
 
-TOLERANCE = 1e-5
 OPTIONS = {
     "linear": {"beta_schedule": "linear"},
     "linear, other ends": {"beta_schedule": "linear", "beta_start": 1e-3, "beta_end": 0.03},
@@ -30,14 +30,6 @@ OURS = {
     "cosine": schedules.cosine(1000),
 }
 PREDICTION = {"eps": "epsilon", "x_0": "sample", "v": "v_prediction"}
-
-
-def normal(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def gap(ours: torch.Tensor, theirs: torch.Tensor) -> float:
-    return (ours - theirs).abs().max().item()
 
 
 @pytest.mark.parametrize("name", OURS)

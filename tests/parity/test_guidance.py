@@ -2,22 +2,13 @@
 
 import pytest
 import torch
+from compared import TOLERANCE, gap, normal
 from diffusers.guiders import ClassifierFreeGuidance
 from diffusers.guiders.guider_utils import rescale_noise_cfg
 from diffusers.models.embeddings import LabelEmbedding as DiffusersLabels
 from diffusers.models.resnet import ResnetBlock2D
 
 from lib.guidance import AdaGNBlock, CFGModel, LabelEmbedding, from_w, guide, rescale
-
-TOLERANCE = 1e-5
-
-
-def normal(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def gap(ours: torch.Tensor, theirs: torch.Tensor) -> float:
-    return (ours - theirs).abs().max().item()
 
 
 @pytest.mark.parametrize("out_channels", [16, 24])

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from compared import TOLERANCE, gap, normal, randomized
 from diffusers import AutoencoderKL as TheirKL
 from diffusers import VQModel
 from diffusers.models.resnet import Downsample2D, ResnetBlock2D, Upsample2D
@@ -9,26 +10,6 @@ from torch import nn
 
 from lib.ldm.autoencoder import AutoencoderKL, VQAutoencoder
 from lib.ldm.autoencoder_blocks import Downsample, ResnetBlock, Upsample
-
-TOLERANCE = 1e-5
-
-
-def normal(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def gap(ours: torch.Tensor, theirs: torch.Tensor) -> float:
-    return (ours - theirs).abs().max().item()
-
-
-def randomized(model: nn.Module) -> nn.Module:
-    """The same model with weights large enough that every one of them matters."""
-    for number, parameter in enumerate(model.parameters()):
-        if parameter.ndim > 1:
-            parameter.data = normal(*parameter.shape, seed=number) * parameter[0].numel() ** -0.5
-        else:
-            parameter.data = parameter.data + 0.2 * normal(*parameter.shape, seed=number)
-    return model
 
 
 def their_name(name: str, num_levels: int) -> str:

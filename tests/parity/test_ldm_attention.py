@@ -2,34 +2,14 @@
 
 import pytest
 import torch
+from compared import TOLERANCE, gap, normal, randomized
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
-from torch import nn
 
 from lib.ldm.attention import SpatialTransformer, TransformerBlock
 from lib.ldm.sd import STABLE_DIFFUSION_1, count, stable_diffusion_unet
 from lib.ldm.unet import cross_attention_sites
-
-TOLERANCE = 1e-5
-
-
-def normal(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def gap(ours: torch.Tensor, theirs: torch.Tensor) -> float:
-    return (ours - theirs).abs().max().item()
-
-
-def randomized(model: nn.Module) -> nn.Module:
-    """The same model with weights large enough that every one of them matters."""
-    for number, parameter in enumerate(model.parameters()):
-        if parameter.ndim > 1:
-            parameter.data = normal(*parameter.shape, seed=number) * parameter[0].numel() ** -0.5
-        else:
-            parameter.data = parameter.data + 0.2 * normal(*parameter.shape, seed=number)
-    return model
 
 
 @pytest.mark.parametrize("context_dim", [12, None])
