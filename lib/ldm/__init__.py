@@ -23,7 +23,7 @@ with its critic from Esser, Rombach & Ommer 2021 (VQ-GAN), arXiv:2012.09841.
 from . import quality, sd
 from .attention import CrossAttention, SpatialTransformer, recorded_attention, word_maps
 from .autoencoder import AUTOENCODERS, AutoencoderKL, VQAutoencoder
-from .conditioning import LaidOut, LayoutDiffusion, inpaint, known_places, layout_loss, layout_of
+from .conditioning import LayoutDiffusion, inpaint, known_places, layout_loss, layout_of
 from .diffusion import Conditioned, LatentDiffusion, text_loss
 from .discriminator import PatchDiscriminator, adaptive_weight, generator_loss, hinge_loss
 from .loss import FirstStage, first_stage_loss, first_stage_terms
@@ -41,7 +41,6 @@ __all__ = [
     "CrossAttention",
     "FirstStage",
     "Generated",
-    "LaidOut",
     "LatentDiffusion",
     "LatentUNet",
     "Latents",

@@ -4,7 +4,7 @@ A layout has a value for every place, so it needs no attention: it is brought to
 channels of the input. To fill a hole, nothing is trained at all: at every step the known part is put back.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ from lib.ddpm.loss import noise_like
 from lib.ddpm.sampling import Model, State
 from lib.ddpm.schedules import check_levels
 from lib.guidance import drop_labels
+from lib.ldm.diffusion import Conditioned
 from lib.ldm.unet import LatentUNet
 
 NUM_LAYOUT_CHANNELS = len(CLASSES) + 1
@@ -71,24 +72,9 @@ class LayoutDiffusion(nn.Module):
     ) -> Float[Tensor, "B C s s"]:
         return self.unet(x_t, t, beside=layout)
 
-    def conditioned(self, layouts: Float[Tensor, "n K s s"]) -> "LaidOut":
+    def conditioned(self, layouts: Float[Tensor, "n K s s"]) -> Conditioned:
         """The model for these layouts: row 0 is "not told", row i + 1 layout i."""
-        return LaidOut(self, torch.cat([torch.zeros_like(layouts[:1]), layouts]))
-
-
-class LaidOut:
-    """A `LayoutDiffusion` with a table of layouts: ``model(x_t, t, y)`` looks up row y, for guidance and samplers."""
-
-    null_label = 0
-
-    def __init__(self, model: Callable[..., Tensor], layouts: Float[Tensor, "n K s s"]):
-        self.model, self.layouts = model, layouts
-
-    def __call__(
-        self, x_t: Float[Tensor, "B C s s"], t: Int[Tensor, " B"], y: Int[Tensor, " B"] | None = None
-    ) -> Float[Tensor, "B C s s"]:
-        y = torch.full_like(t, self.null_label) if y is None else y
-        return self.model(x_t, t, self.layouts[y])
+        return Conditioned(self, torch.cat([torch.zeros_like(layouts[:1]), layouts]))
 
 
 def layout_loss(

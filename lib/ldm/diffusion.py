@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from lib.ddpm import simple_loss
@@ -63,28 +63,25 @@ class LatentDiffusion(nn.Module):
 
 
 class Conditioned:
-    """A U-Net with a table of contexts: ``model(x_t, t, y)`` looks up row y, ``model(x_t, t)`` takes the null text.
+    """A model with a table of conditions: ``model(x_t, t, y)`` is told row y, ``model(x_t, t)`` row 0, nothing.
 
     Guidance without a classifier can use it as it would a model that is told labels.
 
     Args:
-        unet: ``unet(x_t, t, context, mask)``.
-        context: one context for each condition; the first is the null text.
-        mask: which rows of each context count.
+        model: ``model(x_t, t, context, mask)`` for texts, ``model(x_t, t, layout)`` for layouts.
+        tables: what the model is told, one row for each condition: contexts and which rows of each count, or layouts.
     """
 
     null_label = 0
 
-    def __init__(
-        self, unet: Callable[..., Tensor], context: Float[Tensor, "n L D"], mask: Bool[Tensor, "n L"] | None = None
-    ):
-        self.unet, self.context, self.mask = unet, context, mask
+    def __init__(self, model: Callable[..., Tensor], *tables: Shaped[Tensor, "n ..."]):
+        self.model, self.tables = model, tables
 
     def __call__(
         self, x_t: Float[Tensor, "B C s s"], t: Int[Tensor, " B"], y: Int[Tensor, " B"] | None = None
     ) -> Float[Tensor, "B C s s"]:
         y = torch.full_like(t, self.null_label) if y is None else y
-        return self.unet(x_t, t, self.context[y], None if self.mask is None else self.mask[y])
+        return self.model(x_t, t, *(table[y] for table in self.tables))
 
 
 def text_loss(

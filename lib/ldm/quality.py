@@ -6,8 +6,7 @@ from collections.abc import Callable
 from jaxtyping import Float
 from torch import Tensor
 
-from lib.data import COLOURS, HELD_OUT_PAIRS, Scenes, emoji, parse_caption, shapes
-from lib.data.captions import held_out_facts
+from lib.data import COLOURS, Scenes, emoji, shapes
 from lib.ddpm.quality import compare
 from lib.ddpm.recipe import all_pictures
 from lib.ldm.sampling import TextToImage
@@ -29,20 +28,6 @@ def captions_to_test(num: int, kind: str = "seen", seed: int = 100) -> tuple[str
     if kind not in SPLITS:
         raise ValueError(f"kind must be one of {', '.join(SPLITS)}, got {kind!r}")
     return tuple(shapes(num, 32, 2, split=SPLITS[kind], seed=seed).captions)
-
-
-def kind_of(caption: str) -> str:
-    """What is new about a caption of any number of shapes: one of `SPLITS`, or "both".
-
-    Raises:
-        ValueError: if the text is no such caption.
-    """
-    said = parse_caption(caption)
-    pair = any((colour, shape) in HELD_OUT_PAIRS for _, colour, shape in said.things)
-    first, *others = (shape for _, _, shape in said.things)
-    facts = {(first, relation, other) for relation, other in zip(said.relations, others, strict=True)}
-    relation = bool(facts & held_out_facts())
-    return ("both" if relation else "held_out_pairs") if pair else ("held_out_relations" if relation else "seen")
 
 
 def turned(caption: str) -> str:

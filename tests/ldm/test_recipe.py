@@ -11,7 +11,7 @@ import torch
 from lib.data import emoji, shapes
 from lib.ldm import conditioning, first_stage, sampling, second_stage
 from lib.ldm.autoencoder import AutoencoderKL
-from lib.ldm.conditioning import LaidOut, LayoutDiffusion, layout_of
+from lib.ldm.conditioning import Conditioned, LayoutDiffusion, layout_of
 from lib.ldm.diffusion import LatentDiffusion
 from lib.ldm.first_stage import (
     FIRST_STAGES,
@@ -311,13 +311,13 @@ def test_every_layout_is_drawn_from_its_own_scene(first_stage_of_noise, monkeypa
     asked, scenes = [], shapes(3, 64, 2, seed=0)
     wanted = layout_of(scenes, 16)
 
-    class Spy(LaidOut):
+    class Spy(Conditioned):
         def __call__(self, x_t, t, y=None):
             asked.append(y.tolist())
-            torch.testing.assert_close(self.layouts[y], wanted)
+            torch.testing.assert_close(self.tables[0][y], wanted)
             return torch.zeros_like(x_t)
 
-    monkeypatch.setattr(conditioning, "LaidOut", Spy)
+    monkeypatch.setattr(conditioning, "Conditioned", Spy)
     model = LayoutDiffusion(channels=8, attention_resolutions=())
     assert second_stage.draw_layouts(model, scenes, 1.0, 2).shape == (3, 3, 64, 64)
     assert asked == [[1, 2, 3]] * 2

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from lib.data import emoji, parse_caption, shapes
+from lib.data import HELD_OUT_PAIRS, emoji, parse_caption, shapes
+from lib.data.captions import held_out_facts
 from lib.ddpm import last, q_sample, schedules
 from lib.guidance import CFGModel, guide
 from lib.ldm.autoencoder import AutoencoderKL
@@ -21,7 +22,6 @@ from lib.ldm.quality import (
     caption_scores,
     captions_to_test,
     emoji_test_names,
-    kind_of,
     layout_scores,
     score_captions_by_kind,
 )
@@ -241,6 +241,16 @@ def test_captions_are_judged_by_what_is_seen():
     scenes = shapes(40, 64, 2, seed=5)
     right, wrong = caption_scores(scenes.images, scenes.captions), caption_scores(scenes.images, scenes.captions[::-1])
     assert right["all"] > 0.9 and right["found"] > 0.97 and wrong["all"] < 0.1 and wrong["colour"] < 0.6
+
+
+def kind_of(caption: str) -> str:
+    """What is new about a caption of any number of shapes: one of `SPLITS`, or "both"."""
+    said = parse_caption(caption)
+    pair = any((colour, shape) in HELD_OUT_PAIRS for _, colour, shape in said.things)
+    first, *others = (shape for _, _, shape in said.things)
+    facts = {(first, relation, other) for relation, other in zip(said.relations, others, strict=True)}
+    relation = bool(facts & held_out_facts())
+    return ("both" if relation else "held_out_pairs") if pair else ("held_out_relations" if relation else "seen")
 
 
 def test_test_captions_are_of_the_kind_they_are_said_to_be():
